@@ -1,0 +1,175 @@
+"""Tables of claims and verdicts, as HTML for pages and notebooks and as text for terminals and for nbval."""
+
+import collections
+import html
+from collections.abc import Iterable, Sequence
+
+from deepphenomena.cards import QUICK, Card
+from deepphenomena.claims import Estimate, Verdict
+from deepphenomena.records import Outcome, Record
+
+SYMBOLS = {
+    Verdict.REPRODUCED: "✓",
+    Verdict.NOT_REPRODUCED: "✗",
+    Verdict.INCONCLUSIVE: "≈",
+    Verdict.NOT_MEASURED: "–",
+}
+
+
+def measured_text(estimate: Estimate, unit: str | None = None) -> str:
+    """A mean with its interval and the number of seeds, for example `12.3 [11.8, 12.8], n = 3`."""
+    if estimate.n == 0:
+        return "–"
+    if estimate.mean is None:
+        return f"not finite, n = {estimate.n}"
+    shown = f"{estimate.mean:.3g}"
+    if estimate.low is not None and estimate.high is not None:
+        digits = _digits(estimate.high - estimate.low, estimate.mean)
+        shown = f"{estimate.mean:.{digits}g} [{estimate.low:.{digits}g}, {estimate.high:.{digits}g}]"
+    return f"{shown}{f' {unit}' if unit else ''}, n = {estimate.n}"
+
+
+def _digits(width: float, mean: float) -> int:
+    """Significant digits that show an interval of this width around this mean: three, more where it is narrow."""
+    if width <= 0 or mean == 0:
+        return 3
+    ratio = abs(mean) / width
+    return min(6, max(3, 2 + len(str(int(ratio))))) if ratio >= 1 else 3
+
+
+def provenance_text(record: Record) -> str:
+    """One line that says what made a record."""
+    made = record.provenance
+    commit = f"commit {made.commit[:10]}" if made.commit else "no commit known"
+    code = "" if made.clean in (True, None) else " with uncommitted changes"
+    changed = "".join(f", {name} = {value}" for name, value in record.overrides.items())
+    data = ", ".join(
+        f"{use.name}/{use.split} {use.n:,} ({use.provenance}, sha256 {use.sha256[:8]}…)" for use in record.datasets
+    )
+    return (
+        f"{record.preset}{changed}: seeds {record.parameters['first_seed']} to "
+        f"{record.parameters['first_seed'] + record.parameters['seeds'] - 1}; {made.device}, {made.backend}, "
+        f"{made.cpu_count} cores; {duration(made.wall_seconds)}; {made.started:%Y-%m-%d}; JAX {made.versions.get('jax')}; "
+        f"{commit}{code}" + (f"; data: {data}" if data else "")
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words a person reads: 41 s, 3 min 20 s, 1 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def claims_html(card: Card, records: Sequence[Record]) -> str:
+    """The claims of a chapter with one pair of columns, measured and verdict, for each record."""
+    head = "".join(
+        f'<th scope="col">{html.escape(_title(record))}</th><th scope="col">Verdict</th>' for record in records
+    )
+    rows = []
+    for claim in card.claims:
+        cells = "".join(_outcome_cells(record.outcome(claim.id), claim.unit) for record in records)
+        expected = html.escape(" · ".join(_expected(claim, records)))
+        rows.append(
+            f'<tr id="claim-{claim.id}"><th scope="row">{html.escape(claim.claim)}'
+            f"<br><small>{html.escape(claim.where)}; <code>{claim.id}</code></small></th>"
+            f"<td>{html.escape(claim.reported or 'no number')}</td><td>{html.escape(claim.quantity)}</td>"
+            f"<td>{expected}</td>{cells}</tr>"
+        )
+    provenance = "".join(f"<p><small>{html.escape(provenance_text(record))}</small></p>" for record in records)
+    return (
+        '<div class="dp-claims"><table><caption>The claims, what was measured (mean over seeds with its 95% interval), '
+        "and the verdict</caption>"
+        f'<thead><tr><th scope="col">Claim</th><th scope="col">Paper</th><th scope="col">Measured quantity</th>'
+        f'<th scope="col">Expected</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>{provenance}</div>'
+    )
+
+
+def _title(record: Record) -> str:
+    return f"{record.preset}, modified" if record.overrides else record.preset
+
+
+def _expected(claim, records: Sequence[Record]) -> list[str]:
+    """The expectation, or one for each preset shown where they differ."""
+    texts = {record.preset: str(claim.expectation(record.preset)) for record in records}
+    if len(set(texts.values())) == 1:
+        return [next(iter(texts.values()))]
+    return [f"{preset}: {text}" for preset, text in texts.items()]
+
+
+def _outcome_cells(outcome: Outcome | None, unit: str | None) -> str:
+    if outcome is None:
+        return f"<td>–</td>{verdict_cell(Verdict.NOT_MEASURED)}"
+    return f"<td>{html.escape(measured_text(outcome.estimate, unit))}</td>{verdict_cell(outcome.verdict)}"
+
+
+def verdict_cell(verdict: Verdict) -> str:
+    """A table cell with a verdict: symbol and words, so that colour is never the only sign."""
+    return f'<td class="dp-{verdict.value.replace(" ", "-")}">{SYMBOLS[verdict]} {verdict.value}</td>'
+
+
+def claims_text(card: Card, record: Record) -> str:
+    """The claims of a record as plain text for a terminal: verdict, claim, measured and expected."""
+    lines = [f"{card.title} ({_title(record)})"]
+    for claim in card.claims:
+        outcome = record.outcome(claim.id)
+        verdict = outcome.verdict if outcome else Verdict.NOT_MEASURED
+        measured = measured_text(outcome.estimate, claim.unit) if outcome else "–"
+        expected = claim.expectation(record.preset)
+        lines.append(f"  {SYMBOLS[verdict]} {verdict:<15} {claim.id:<32} {measured:<36} expected {expected}")
+    return "\n".join([*lines, f"  {headline([record])}"])
+
+
+def summary_text(card: Card, record: Record) -> str:
+    """Verdict, id and expectation of every claim: the same on every machine as long as the verdicts are."""
+    rows = [(record.outcome(claim.id), claim.expectation(record.preset)) for claim in card.claims]
+    return "\n".join(f"{outcome.verdict:<15} {outcome.id:<32} expected {expected}" for outcome, expected in rows)
+
+
+def tally(records: Iterable[Record]) -> dict[Verdict, int]:
+    """How many claims have each verdict, verdicts in their fixed order."""
+    counts = collections.Counter(outcome.verdict for record in records for outcome in record.outcomes)
+    return {verdict: counts[verdict] for verdict in Verdict}
+
+
+def headline(records: Sequence[Record]) -> str:
+    """The score in words, for example `9 of 12 claims reproduced, 1 not reproduced, 2 inconclusive`."""
+    counts = tally(records)
+    rest = [f"{count} {verdict}" for verdict, count in counts.items() if count and verdict != Verdict.REPRODUCED]
+    return ", ".join([f"{counts[Verdict.REPRODUCED]} of {sum(counts.values())} claims reproduced", *rest])
+
+
+def scorecard_text(chapters: Sequence[tuple[Card, dict[str, Record]]]) -> str:
+    """The scorecard for a terminal: every chapter's claims under the quick run, then the headline of each preset."""
+    blocks = []
+    for card, by_preset in chapters:
+        if not by_preset:
+            blocks.append(f"{card.title}\n  no run recorded; run: deepphenomena record {card.slug}")
+            continue
+        shown = by_preset.get(QUICK) or next(iter(by_preset.values()))
+        blocks.append(claims_text(card, shown))
+        blocks += [f"  {name}: {headline([other])}" for name, other in by_preset.items() if other is not shown]
+    return "\n".join(blocks)
+
+
+def scorecard_html(chapters: Sequence[tuple[Card, dict[str, Record]]], presets: Sequence[str] = (QUICK, "full")) -> str:
+    """The scorecard of the book: one row for each claim of each chapter, quick and full side by side."""
+    head = "".join(f'<th scope="col">{name}</th><th scope="col">Verdict</th>' for name in presets)
+    rows = []
+    for card, by_preset in chapters:
+        for claim in card.claims:
+            outcomes = [by_preset[name].outcome(claim.id) if name in by_preset else None for name in presets]
+            link = f"chapters/{card.part}/{card.slug}.html#claim-{claim.id}"
+            rows.append(
+                f"<tr><td>{html.escape(card.paper.authors[0])} et al. {card.paper.year}</td>"
+                f'<th scope="row"><a href="{link}">{html.escape(claim.claim)}</a></th>'
+                f"<td>{html.escape(claim.reported or 'no number')}</td>"
+                + "".join(_outcome_cells(outcome, claim.unit) for outcome in outcomes)
+                + "</tr>"
+            )
+    return (
+        '<div class="dp-claims"><table><caption>Every claim of every chapter</caption><thead><tr>'
+        '<th scope="col">Paper</th><th scope="col">Claim</th><th scope="col">Paper\'s number</th>'
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
