@@ -1,0 +1,42 @@
+"""Spectra of the Hessian and of the empirical neural tangent kernel, without ever forming either matrix.
+
+`operators` turns a loss or a model into a matrix-vector product; `lanczos` finds the top eigenvalue of such a product;
+`density` estimates its whole spectrum and its trace. `hessian_matrix` and `ntk_matrix` are the exact answers where the
+problem is small enough to hold them.
+"""
+
+from deepphenomena.spectra.density import SpectralDensity, TraceEstimate, smooth, spectral_density, trace
+from deepphenomena.spectra.lanczos import (
+    LanczosDecomposition,
+    TopEigenvalue,
+    lanczos,
+    random_vector,
+    top_eigenvalue,
+    top_hessian_eigenvalue,
+    top_ntk_eigenvalue,
+)
+from deepphenomena.spectra.operators import (
+    hessian_matrix,
+    hessian_vector_product,
+    ntk_matrix,
+    ntk_vector_product,
+)
+
+__all__ = [
+    "LanczosDecomposition",
+    "SpectralDensity",
+    "TopEigenvalue",
+    "TraceEstimate",
+    "hessian_matrix",
+    "hessian_vector_product",
+    "lanczos",
+    "ntk_matrix",
+    "ntk_vector_product",
+    "random_vector",
+    "smooth",
+    "spectral_density",
+    "top_eigenvalue",
+    "top_hessian_eigenvalue",
+    "top_ntk_eigenvalue",
+    "trace",
+]

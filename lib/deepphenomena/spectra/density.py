@@ -1,0 +1,89 @@
+"""The whole spectrum of an operator that is too large to diagonalise: its density and its trace, from random probes."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from deepphenomena.errors import InputError
+from deepphenomena.spectra.lanczos import lanczos, random_vector
+from deepphenomena.spectra.operators import Vector, VectorProduct
+
+
+class SpectralDensity(NamedTuple):
+    """Each probe's quadrature rule for the eigenvalue density phi(t) = (1/dimension) sum_i delta(t - lambda_i).
+
+    The integral of g against phi is estimated by sum(weights * g(nodes), axis=1), once per probe: their mean is the
+    estimate and their spread its error. Nodes are eigenvalues; the weights of a probe are non-negative and sum to one.
+    """
+
+    nodes: Float[Array, "probes steps"]
+    weights: Float[Array, "probes steps"]
+
+
+class TraceEstimate(NamedTuple):
+    """The mean over probes and its standard error (NaN for a single probe), in the units of the eigenvalues."""
+
+    value: Float[Array, ""]
+    standard_error: Float[Array, ""]
+
+
+def spectral_density(
+    product: VectorProduct, like: Vector, *, key: PRNGKeyArray, steps: int = 64, probes: int = 8
+) -> SpectralDensity:
+    """The eigenvalue density of a symmetric operator by stochastic Lanczos quadrature, in steps * probes products.
+
+    Every probe is a random direction; its Lanczos tridiagonal gives the Gauss quadrature of the spectrum as that probe
+    sees it, nodes the Ritz values and weights the squared first components of their vectors (Golub and Welsch 1969;
+    for Hessians of networks, Ghorbani et al. 2019, algorithm 1). Exact in the moments up to 2 steps - 1 for each probe;
+    unbiased over probes. `like` is a tree with the shapes and dtypes of the operator's vectors.
+
+    Raises InputError for fewer than one probe, and as `lanczos`.
+    """
+    _check_probes(probes)
+
+    def quadrature(key):
+        values, vectors = jnp.linalg.eigh(lanczos(product, random_vector(like, key=key), steps=steps).tridiagonal)
+        return values, vectors[0] ** 2
+
+    # One probe after another: the basis of each is steps times the size of the parameters.
+    return SpectralDensity(*jax.lax.map(quadrature, jax.random.split(key, probes)))
+
+
+def smooth(density: SpectralDensity, grid: Float[Array, " points"], *, width: float) -> Float[Array, " points"]:
+    """The density on `grid`, averaged over probes and blurred by a Gaussian of standard deviation `width`.
+
+    `grid` and `width` are in the units of the eigenvalues and the result is per such unit; over a grid that covers the
+    spectrum by several widths it integrates to one. Raises InputError if `width` is not positive.
+    """
+    if not width > 0:
+        raise InputError(
+            f"the kernel's width is {width}: it must be positive; try a hundredth of the spectrum's range."
+        )
+    kernel = jax.scipy.stats.norm.pdf(grid[:, None, None], density.nodes, width)
+    return jnp.sum(density.weights * kernel, axis=(1, 2)) / density.nodes.shape[0]
+
+
+def trace(product: VectorProduct, like: Vector, *, key: PRNGKeyArray, probes: int = 32) -> TraceEstimate:
+    """The trace of a symmetric operator from `probes` products with random signs (Hutchinson 1989).
+
+    Unbiased, with variance 2 sum_{i != j} A_ij^2 / probes: exact for a diagonal matrix. `like` as `spectral_density`.
+    Raises InputError for fewer than one probe.
+    """
+    _check_probes(probes)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+    flat, unravel = ravel_pytree(zeros)
+
+    def sample(key):
+        signs = jax.random.rademacher(key, flat.shape, flat.dtype)
+        return jnp.vdot(signs, ravel_pytree(product(unravel(signs)))[0], precision="highest")
+
+    samples = jax.lax.map(sample, jax.random.split(key, probes))
+    return TraceEstimate(jnp.mean(samples), jnp.std(samples, ddof=1) / jnp.sqrt(probes))
+
+
+def _check_probes(probes: int) -> None:
+    if not isinstance(probes, int) or isinstance(probes, bool) or probes < 1:
+        raise InputError(f"{probes!r} probes were asked for: a whole number from 1 up is allowed; raise it.")
