@@ -41,7 +41,7 @@ class Paper(_Declared):
 
 
 class Parameter(_Declared):
-    """One knob: a literal with its type, bounds or choices, unit and a line of help. Bounds hold for each list element."""
+    """One knob: a literal with its type, bounds or choices, unit and a line of help. Bounds hold for list elements."""
 
     default: Value
     type: Literal["int", "float", "str", "bool", "list[int]", "list[float]", "list[str]"]
@@ -84,7 +84,7 @@ class Parameter(_Declared):
             raise ValueError("it is not finite")
         if self.choices and value not in self.choices:
             raise ValueError("it is not among the choices")
-        if self.minimum is not None and value < self.minimum or self.maximum is not None and value > self.maximum:
+        if (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum):
             raise ValueError("it is out of bounds")
         return value
 
@@ -236,8 +236,8 @@ def _parse(file: Path, text: str) -> Card:
         raise InputError(f"card {file.name}: {explain(error, Card)}") from None
     if (card.slug, card.part) != (file.stem, file.parent.name):
         raise InputError(
-            f"card {file.name}: slug '{card.slug}' in part '{card.part}' belongs in chapters/{card.part}/{card.slug}.yaml; "
-            "rename the file or mend these keys"
+            f"card {file.name}: slug '{card.slug}' in part '{card.part}' belongs in "
+            f"chapters/{card.part}/{card.slug}.yaml; rename the file or mend these keys"
         )
     return card
 

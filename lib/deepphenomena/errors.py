@@ -1,4 +1,4 @@
-"""The one error a user is meant to read."""
+"""The errors a user is meant to read: one line each, printed by the command line without a traceback."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,9 +7,12 @@ from difflib import get_close_matches
 class InputError(ValueError):
     """Something a person typed, wrote in a card or pointed at cannot be used.
 
-    The message is one line: the thing, the bad value, what is allowed, and the mend. The command line prints it
-    without a traceback.
+    The message is one line: the thing, the bad value, what is allowed, and the mend.
     """
+
+
+class RunError(RuntimeError):
+    """A chapter's run came to a stop. The message names the cell, the reason, and where to look."""
 
 
 def unknown(thing: str, name: str, allowed: Iterable[str]) -> InputError:

@@ -1,6 +1,9 @@
 """Where things lie: in a clone of the repository, or inside the installed package."""
 
+import os
 from pathlib import Path
+
+import platformdirs
 
 _PACKAGE = Path(__file__).parent
 
@@ -19,3 +22,11 @@ def chapters() -> Path:
 def data() -> Path:
     """The folder of `datasets.yaml`, `embedded/` and, in a clone, `results/`."""
     return (repository() or _PACKAGE) / "data"
+
+
+def cache() -> Path:
+    """The user's cache folder: complete datasets, checkpoints of killed runs. Safe to delete.
+
+    The environment variable DEEPPHENOMENA_CACHE names another.
+    """
+    return Path(os.environ.get("DEEPPHENOMENA_CACHE") or platformdirs.user_cache_dir("deepphenomena"))

@@ -84,7 +84,7 @@ class Run:
         return shown
 
     def checkpoint(self, name: str) -> Path | None:
-        """A folder for a stage's checkpoints where the runner provides one; None in a bare notebook, where none are kept."""
+        """A folder for a stage's checkpoints where the runner provides one; None in a bare notebook: none are kept."""
         folder = os.environ.get(CHECKPOINTS_VARIABLE)
         return Path(folder) / name if folder else None
 

@@ -49,8 +49,8 @@ def provenance_text(record: Record) -> str:
     return (
         f"{record.preset}{changed}: seeds {record.parameters['first_seed']} to "
         f"{record.parameters['first_seed'] + record.parameters['seeds'] - 1}; {made.device}, {made.backend}, "
-        f"{made.cpu_count} cores; {duration(made.wall_seconds)}; {made.started:%Y-%m-%d}; JAX {made.versions.get('jax')}; "
-        f"{commit}{code}" + (f"; data: {data}" if data else "")
+        f"{made.cpu_count} cores; {duration(made.wall_seconds)}; {made.started:%Y-%m-%d}; "
+        f"JAX {made.versions.get('jax')}; {commit}{code}" + (f"; data: {data}" if data else "")
     )
 
 

@@ -1,0 +1,118 @@
+"""The `deepphenomena` command."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from deepphenomena import __version__, cards, runner, tables
+from deepphenomena.cards import QUICK
+from deepphenomena.errors import InputError, RunError
+
+
+class _Parameter(click.ParamType):
+    """`name=value`, split here and checked against the card where the chapter is known."""
+
+    name = "name=value"
+
+    def convert(self, value, param, ctx):
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise InputError(f"parameter '{value}' is not of the form name=value; write for example -p seeds=5")
+        return name.strip(), text.strip()
+
+
+_PRESET = click.option(
+    "--preset", default=QUICK, metavar="P", help="A preset of the chapter's card; 'quick' by default."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def command() -> None:
+    """Re-run deep-learning theory: the chapters of the Deep Phenomena book."""
+
+
+@command.command("list")
+def list_chapters() -> None:
+    """List the chapters, their presets and parameters."""
+    for slug in cards.slugs():
+        card = cards.load(slug)
+        click.echo(f"{slug}: {card.title}")
+        click.echo(f"  {card.paper.authors[0]} et al. {card.paper.year}; {len(card.claims)} claims")
+        click.echo(f"  presets: {', '.join([QUICK, *card.presets])}")
+        for name, parameter in card.parameters.items():
+            click.echo(f"  -p {name}={_literal(parameter.default)}  {parameter.help} ({parameter.allowed})")
+
+
+@command.command()
+@click.argument("slug")
+@_PRESET
+@click.option("-p", "parameters", type=_Parameter(), multiple=True, help="Override a parameter; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the executed notebook.")
+def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Path | None) -> None:
+    """Run a chapter and print its verdicts."""
+    card = cards.load(slug)
+    overrides = {name: card.parse(name, text) for name, text in parameters}
+    executed, record = runner.execute(slug, preset=preset, overrides=overrides, out=out)
+    click.echo(tables.claims_text(card, record))
+    click.echo(f"executed notebook: {executed}")
+
+
+@command.command()
+@click.argument("slug")
+@_PRESET
+def record(slug: str, preset: str) -> None:
+    """Run a chapter and keep its record in data/results/ (quick: its outputs in the notebook, too)."""
+    file, made = runner.record(slug, preset=preset)
+    click.echo(tables.claims_text(cards.load(slug), made))
+    click.echo(f"recorded: {file}")
+
+
+@command.command()
+@click.option("--stage", type=click.Path(path_type=Path), required=True, help="The folder that takes the notebooks.")
+def reproduce(stage: Path) -> None:
+    """Run every chapter at quick scale into STAGE/<part>/<slug>.ipynb."""
+    for number, slug in enumerate(cards.slugs(), start=1):
+        card = cards.load(slug)
+        click.echo(f"[{number}/{len(cards.slugs())}] {card.title}")
+        runner.execute(slug, out=stage / card.part / f"{slug}.ipynb")
+
+
+@command.command()
+@click.option(
+    "--runs", type=click.Path(path_type=Path, exists=True), help="Read quick runs from executed notebooks here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+def scorecard(runs: Path | None, as_json: bool) -> None:
+    """Print every chapter's claims and verdicts, from cards and records alone."""
+    collected = runner.collect(runs)
+    if as_json:
+        content = {card.slug: {name: made.to_json() for name, made in kept.items()} for card, kept in collected}
+        click.echo(json.dumps(content, ensure_ascii=False))
+    else:
+        click.echo(tables.scorecard_text(collected))
+
+
+def _literal(value: cards.Value) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def main() -> None:
+    """Run the command: what a person got wrong is one line and exit status 2; a run that stopped 1; Ctrl-C 130."""
+    try:
+        command(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error), 2)
+    except RunError as error:
+        _fail(str(error), 1)
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} See 'deepphenomena --help'.", error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted: nothing half-written; the same command goes on from its last checkpoint", 130)
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"deepphenomena: {message}", err=True)
+    sys.exit(status)

@@ -1,0 +1,32 @@
+"""Progress bars that show where a person is watching and leave nothing in a stored notebook."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from tqdm.auto import tqdm as notebook_tqdm
+from tqdm.std import tqdm
+
+# Set by the runner: the terminal that a notebook's kernel, which has none of its own, may draw its bars on.
+TERMINAL_VARIABLE = "DEEPPHENOMENA_TERMINAL"
+
+# Set by the front ends in which a person runs cells; papermill and nbval set none of them.
+_FRONT_END_VARIABLES = ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID")
+
+
+@contextlib.contextmanager
+def bar(total: int, description: str, unit: str = "step") -> Iterator[tqdm]:
+    """A bar with the rate and the time left: on the terminal, in a live notebook, or nowhere if nobody is watching."""
+    with contextlib.ExitStack() as stack:
+        kind, options = tqdm, {}
+        if terminal := os.environ.get(TERMINAL_VARIABLE):
+            try:
+                # One line below the runner's own bar over the cells.
+                options = {"file": stack.enter_context(open(terminal, "w", encoding="utf-8")), "position": 1}
+            except OSError:  # the terminal has gone; the run goes on
+                options = {"disable": True}
+        elif not sys.stderr.isatty():
+            watched = "ipykernel" in sys.modules and any(name in os.environ for name in _FRONT_END_VARIABLES)
+            kind, options = (notebook_tqdm, {}) if watched else (tqdm, {"disable": True})
+        yield stack.enter_context(kind(total=total, desc=description, unit=unit, leave=False, **options))

@@ -1,0 +1,329 @@
+"""Training: one compiled loop for one model or many, with measurements along the way, divergence and resume."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from deepphenomena import checkpoints, progress
+from deepphenomena.errors import InputError
+
+Loss = Callable[[PyTree, PyTree], Float[Array, ""]]
+Measure = Callable[[PyTree, PyTree], Mapping[str, Float[Array, ""]]]
+
+# On a CPU, members below this many parameters are trained side by side by vmap; larger ones fill the cores alone, and
+# batching their weights only turns matrix products and convolutions into slower forms.
+_SMALL_MEMBER = 4096
+
+
+class Trained(NamedTuple):
+    """What training leaves. With many members every array has a leading axis of members.
+
+    Attributes:
+        parameters: after each member's last step (of a diverged member: when it was stopped).
+        losses: the loss at every step before its update, (steps,); NaN for steps not taken.
+        recorded: the step numbers at which the metrics were measured, (records,); the first is 0.
+        metrics: each measured quantity, (records,); NaN where a member had already stopped.
+        steps: how many steps were taken.
+        diverged: whether the loss passed `stop_above` or was no number.
+    """
+
+    parameters: PyTree
+    losses: np.ndarray
+    recorded: np.ndarray
+    metrics: dict[str, np.ndarray]
+    steps: np.ndarray
+    diverged: np.ndarray
+
+    def last(self, name: str) -> np.ndarray:
+        """A metric at each member's last record before it stopped."""
+        values = self.metrics[name]
+        index = np.maximum(np.sum(np.cumsum(~np.isnan(values[..., ::-1]), axis=-1) > 0, axis=-1) - 1, 0)
+        return np.take_along_axis(values, np.asarray(index)[..., None], axis=-1)[..., 0]
+
+
+class _Member(NamedTuple):
+    """What one step hands to the next."""
+
+    parameters: PyTree
+    optimizer_state: PyTree
+    key_data: Array
+    order: Int[Array, " samples"]
+    step: Int[Array, ""]
+    diverged: Array
+
+
+def train(
+    loss: Loss,
+    parameters: PyTree,
+    data: PyTree,
+    *,
+    optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation],
+    steps: int,
+    key: Key[Array, ""] | None = None,
+    hyperparameters: Mapping[str, float] | None = None,
+    **options: Any,
+) -> Trained:
+    """Train one model. Arguments and errors as in `train_members`, without the axis of members."""
+    lead = functools.partial(jax.tree.map, lambda leaf: jnp.asarray(leaf)[None])
+    trained = train_members(
+        loss,
+        lead(parameters),
+        data,
+        optimizer=optimizer,
+        steps=steps,
+        keys=None if key is None else key[None],
+        hyperparameters=lead(dict(hyperparameters or {})),
+        **options,
+    )
+    first = functools.partial(jax.tree.map, lambda leaf: leaf[0])
+    return Trained(
+        first(trained.parameters),
+        trained.losses[0],
+        trained.recorded,
+        first(trained.metrics),
+        trained.steps[0],
+        trained.diverged[0],
+    )
+
+
+def train_members(
+    loss: Loss,
+    parameters: PyTree,
+    data: PyTree,
+    *,
+    optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation],
+    steps: int | Int[np.ndarray, " members"],
+    keys: Key[Array, " members"] | None = None,
+    hyperparameters: Mapping[str, Float[Array, " members"]] | None = None,
+    batch_size: int | None = None,
+    record_every: int | None = None,
+    measure: Measure | None = None,
+    held_out: PyTree = None,
+    stop_above: float = math.inf,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    description: str = "training",
+) -> Trained:
+    """Train many models of one architecture on the same data: seeds and hyperparameters as a leading axis.
+
+    The program is compiled once for all members and all values of the hyperparameters. Functions passed in are
+    compiled once each as long as the same function object is passed again.
+
+    Args:
+        loss: `loss(parameters, batch)`, a scalar.
+        parameters: initial parameters; every leaf has a leading axis of members.
+        data: a pytree of arrays; a batch is the same pytree with leading axis `batch_size`, or all of it.
+        optimizer: an Optax transformation, or a function that makes one from the hyperparameters, such as `optax.sgd`
+            with `hyperparameters={"learning_rate": rates}`.
+        steps: number of updates, one number or one for each member.
+        keys: a random key for each member, needed where batches are drawn.
+        hyperparameters: named arrays with one value per member, handed to `optimizer` by name.
+        batch_size: samples per step, drawn without replacement within an epoch; None takes all samples at every step.
+        record_every: steps between two measurements; None measures only at the start and the end.
+        measure: `measure(parameters, held_out)`, a dict of scalars.
+        held_out: a pytree handed to `measure`.
+        stop_above: a member whose loss passes this, or is no number, has diverged and takes no more steps.
+        checkpoint: a folder; a killed run called again with the same arguments goes on from it to the bit-identical
+            end. Saved after a record, at most every `checkpoint_seconds`.
+        description: the progress bar's name.
+
+    Raises:
+        InputError: a batch size that the data cannot give, keys missing, steps below 1, members that disagree in
+            number, or a checkpoint folder that holds another training.
+    """
+    hyperparameters = {name: jnp.asarray(values) for name, values in (hyperparameters or {}).items()}
+    members, samples = _check(parameters, data, steps, keys, hyperparameters, batch_size)
+    limits = np.broadcast_to(np.asarray(steps, np.int32), members)
+    length = int(min(record_every or limits.max(), limits.max()))
+    keys = jax.random.split(jax.random.key(0), members) if keys is None else keys
+
+    batched = _side_by_side(parameters, members)
+    state, first = _begin_members(
+        parameters, keys, hyperparameters, held_out, optimizer, measure, samples if batch_size else 0, batched
+    )
+    rounds = math.ceil(limits.max() / length)
+    losses = np.full((members, rounds * length), np.nan, np.float32)
+    metrics = {name: np.full((members, rounds + 1), np.nan, np.float32) for name in first}
+    for name, values in first.items():
+        metrics[name][:, 0] = values
+
+    identity = (limits, length, batch_size, hyperparameters, data, parameters, jax.random.key_data(keys))
+    store = checkpoints.Store(checkpoint, checkpoint_seconds, identity)
+    done, state, losses, metrics = store.restore((0, state, losses, metrics))
+    with progress.bar(int(limits.sum()), description) as shown:
+        shown.update(int(np.minimum(limits, done * length).sum()))
+        for current in range(int(done), rounds):
+            active = _active(state, limits)
+            if not active.any():
+                break
+            new_losses, measured, state = _advance(
+                state, active, data, held_out, hyperparameters, limits, stop_above,
+                loss=loss, optimizer=optimizer, measure=measure, batch_size=batch_size, length=length,
+            )  # fmt: skip
+            losses[:, current * length : (current + 1) * length] = new_losses
+            for name, values in measured.items():
+                metrics[name][:, current + 1] = values
+            shown.update(int(np.clip(limits[active] - current * length, 0, length).sum()))
+            store.save((current + 1, state, losses, metrics), last=current + 1 == rounds)
+    final = state if batched else _stack(state)
+    return Trained(
+        final.parameters,
+        losses[:, : limits.max()],
+        np.minimum(np.arange(rounds + 1) * length, limits.max()),
+        metrics,
+        np.asarray(final.step),
+        np.asarray(final.diverged),
+    )
+
+
+def _side_by_side(parameters: PyTree, members: int) -> bool:
+    size = sum(np.prod(jnp.shape(leaf)[1:], dtype=int) for leaf in jax.tree.leaves(parameters))
+    return members > 1 and (jax.default_backend() != "cpu" or size < _SMALL_MEMBER)
+
+
+def _stack(trees: list[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _take(tree: PyTree, k: int) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf[k], tree)
+
+
+def _begin_members(parameters, keys, hyperparameters, held_out, optimizer, measure, samples, batched):
+    """(the members' state, their first measurements): one stacked state where they are batched, else a list."""
+    begin = functools.partial(_compiled_begin, optimizer=optimizer, measure=measure, samples=samples, batched=batched)
+    if batched:
+        return begin(parameters, keys, hyperparameters, held_out)
+    begun = [begin(_take(parameters, k), keys[k], _take(hyperparameters, k), held_out) for k in range(len(keys))]
+    return [state for state, _ in begun], _stack([first for _, first in begun])
+
+
+def _active(state: _Member | list[_Member], limits: Int[np.ndarray, " members"]) -> np.ndarray:
+    """Which members have steps left to take."""
+    members = [state] if isinstance(state, _Member) else state
+    step, diverged = (
+        np.concatenate([np.atleast_1d(getattr(m, name)) for m in members]) for name in ("step", "diverged")
+    )
+    return (step < limits) & ~diverged
+
+
+def _advance(state, active, data, held_out, hyperparameters, limits, stop_above, **program):
+    """(losses (members, length), measurements (members,), state) after one segment of every active member."""
+    if isinstance(state, _Member):
+        state, losses, measured = _compiled_segment(
+            state, data, held_out, hyperparameters, jnp.asarray(limits), stop_above, batched=True, **program
+        )
+        stopped = ~active | np.asarray(state.diverged)
+        return losses, {name: np.where(stopped, np.nan, values) for name, values in measured.items()}, state
+    losses = np.full((len(state), program["length"]), np.nan, np.float32)
+    metrics: dict[str, np.ndarray] = {}
+    state = list(state)
+    for k in np.flatnonzero(active):
+        state[k], losses[k], measured = _compiled_segment(
+            state[k], data, held_out, _take(hyperparameters, k), limits[k], stop_above, batched=False, **program
+        )
+        for name, value in measured.items():
+            column = metrics.setdefault(name, np.full(len(state), np.nan, np.float32))
+            column[k] = np.nan if state[k].diverged else value
+    return losses, metrics, state
+
+
+def _check(parameters, data, steps, keys, hyperparameters, batch_size) -> tuple[int, int]:
+    """(members, samples), or InputError."""
+    counts = {f"parameter leaf {i}": jnp.shape(leaf)[:1] for i, leaf in enumerate(jax.tree.leaves(parameters))}
+    counts |= {f"hyperparameter '{name}'": values.shape[:1] for name, values in hyperparameters.items()}
+    counts |= {"keys": keys.shape[:1]} if keys is not None else {}
+    counts |= {"steps": np.shape(steps)[:1]} if np.ndim(steps) else {}
+    (_, (members,)), *_ = counts.items()
+    for thing, shape in counts.items():
+        if shape != (members,):
+            raise InputError(f"{thing} has leading axis {shape} for {members} members; give one value for each member")
+    if np.min(steps) < 1:
+        raise InputError(f"steps is {np.min(steps)}: a training takes 1 step or more")
+    samples = min((len(leaf) for leaf in jax.tree.leaves(data) if jnp.ndim(leaf)), default=0)
+    if batch_size is not None and not 1 <= batch_size <= samples:
+        raise InputError(
+            f"batch_size {batch_size} cannot be drawn from {samples} samples; give 1 to {samples}, or None"
+        )
+    if batch_size is not None and keys is None:
+        raise InputError("batches are drawn at random, so every member needs a key; pass keys=jax.random.split(key, n)")
+    return members, samples
+
+
+def _transformation(optimizer, hyperparameters) -> optax.GradientTransformation:
+    return optimizer(**hyperparameters) if callable(optimizer) else optimizer
+
+
+@functools.partial(jax.jit, static_argnames=("optimizer", "measure", "samples", "batched"))
+def _compiled_begin(parameters, keys, hyperparameters, held_out, *, batched, **program):
+    begin = functools.partial(_begin, **program)
+    return (jax.vmap(begin, (0, 0, 0, None)) if batched else begin)(parameters, keys, hyperparameters, held_out)
+
+
+def _begin(parameters, key, hyperparameters, held_out, *, optimizer, measure, samples):
+    """A member before its first step, and its first measurement."""
+    member = _Member(
+        parameters=parameters,
+        optimizer_state=_transformation(optimizer, hyperparameters).init(parameters),
+        key_data=jax.random.key_data(key),
+        order=jnp.arange(samples, dtype=jnp.int32),
+        step=jnp.int32(0),
+        diverged=jnp.bool_(False),
+    )
+    return member, dict(measure(parameters, held_out)) if measure else {}
+
+
+@functools.partial(
+    jax.jit, donate_argnums=0, static_argnames=("loss", "optimizer", "measure", "batch_size", "length", "batched")
+)
+def _compiled_segment(state, data, held_out, hyperparameters, limits, stop_above, *, batched, **program):
+    segment = functools.partial(_train_segment, **program)
+    segment = jax.vmap(segment, (0, None, None, 0, 0, None)) if batched else segment
+    return segment(state, data, held_out, hyperparameters, limits, stop_above)
+
+
+def _train_segment(
+    member: _Member, data, held_out, hyperparameters, limit, stop_above, *, loss, optimizer, measure, batch_size, length
+):
+    """`length` steps of one member and the measurement after them."""
+    transformation = _transformation(optimizer, hyperparameters)
+
+    def take_step(member: _Member):
+        order, batch = _batch(member, data, batch_size)
+        value, gradient = jax.value_and_grad(loss)(member.parameters, batch)
+        diverged = ~(value <= stop_above)  # true for NaN as well
+        updates, optimizer_state = transformation.update(gradient, member.optimizer_state, member.parameters)
+        moved = optax.apply_updates(member.parameters, updates)
+        return _Member(moved, optimizer_state, member.key_data, order, member.step + 1, diverged), value
+
+    def step(member: _Member, _):
+        stopped = member.diverged | (member.step >= limit)
+        return jax.lax.cond(stopped, lambda m: (m, jnp.full((), jnp.nan, _result_type(m))), take_step, member)
+
+    def _result_type(member):
+        return jax.eval_shape(take_step, member)[1].dtype
+
+    member, losses = jax.lax.scan(step, member, length=length)
+    return member, losses, dict(measure(member.parameters, held_out)) if measure else {}
+
+
+def _batch(member: _Member, data, batch_size):
+    """(the epoch's order of samples, this step's batch): epochs are shuffled anew, a last short batch is left out."""
+    if batch_size is None:
+        return member.order, data
+    samples = member.order.shape[0]
+    per_epoch = samples // batch_size
+    epoch, position = member.step // per_epoch, member.step % per_epoch
+    key = jax.random.fold_in(jax.random.wrap_key_data(member.key_data), epoch)
+    shuffle = lambda _: jax.random.permutation(key, samples).astype(jnp.int32)  # noqa: E731
+    order = jax.lax.cond(position == 0, shuffle, lambda order: order, member.order)
+    index = jax.lax.dynamic_slice_in_dim(order, position * batch_size, batch_size)
+    return order, jax.tree.map(lambda leaf: leaf[index], data)
