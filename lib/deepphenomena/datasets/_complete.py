@@ -1,0 +1,198 @@
+"""The complete datasets: from the user's cache, else from the first source that can serve them."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from deepphenomena import house, progress
+from deepphenomena.datasets._arrays import Absent, Arrays, Unusable, digest, read
+from deepphenomena.datasets._catalogue import Entry, Source
+from deepphenomena.errors import InputError
+
+MIRROR_VARIABLE = "DEEPPHENOMENA_MIRROR"
+
+_CONNECT_SECONDS, _READ_SECONDS = 5, 60
+_CLIENT_SECONDS = 1800  # npm may bring 139 MB over a slow line
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """Every split of a dataset, the kind of place they came from, and what it was that served them."""
+
+    splits: dict[str, Arrays]
+    provenance: str
+    source: str
+
+
+def complete(name: str, split: str, entry: Entry) -> Served:
+    """A whole split from the cache, or every split from a source, which the cache then keeps.
+
+    InputError where the cached file is damaged, the mirror is no folder, or nothing can serve; it says where it looked.
+    """
+    file = house.cache() / "datasets" / f"{name}.npz"
+    if file.is_file():
+        return _cached(file, split, entry)
+    served = fetched(name, entry, mirror(), looked=[f"{file} (not there)"])
+    _keep(file, served)
+    return served
+
+
+def mirror() -> Path | None:
+    """The folder that DEEPPHENOMENA_MIRROR names, or None where it is not set; InputError where it is no folder."""
+    value = os.environ.get(MIRROR_VARIABLE)
+    if not value:
+        return None
+    if not Path(value).is_dir():
+        raise InputError(
+            f"{MIRROR_VARIABLE} is '{value}', which is no folder; give the absolute path of a folder, or unset it"
+        )
+    return Path(value)
+
+
+def fetched(name: str, entry: Entry, mirror: Path | None, looked: list[str]) -> Served:
+    """A dataset from the first source that can serve it: the mirror, then the entry's sources in their order.
+
+    `looked` is where the caller has looked in vain; InputError lists it with every place tried here and why not.
+    """
+    attempts = [(f"the folder {MIRROR_VARIABLE}", functools.partial(_from_mirror, name, entry, mirror))]
+    for source in entry.sources:
+        if source.url or source.npm or source.apt:
+            attempts.append((source.title, functools.partial(_from_source, entry, source)))
+    for place, attempt in attempts:
+        try:
+            return attempt()
+        except Unusable as why:
+            looked = [*looked, f"{place} ({why})"]
+    archives = dict.fromkeys(archive for source in entry.sources for archive in source.archives)
+    smaller = " or ".join(f"{subset.size} ({split})" for split, subset in entry.embedded.items())
+    raise InputError(
+        f"complete dataset '{name}': nowhere to be had; looked in {'; '.join(looked)}; connect to the network, or set "
+        f"{MIRROR_VARIABLE} to a folder with its files ({', '.join(archives)})"
+        + (f", or ask for n of at most {smaller}, which needs neither" if smaller else "")
+    )
+
+
+def _from_mirror(name: str, entry: Entry, mirror: Path | None) -> Served:
+    if mirror is None:
+        raise Unusable("not set")
+    sources: list[Source | None] = [source for source in entry.sources if source.form != "loose"]
+    if entry.files:
+        sources.insert(0, None)
+    faults = []
+    # MNIST and Fashion-MNIST name their files alike: a mirror of both keeps them in folders of the datasets' names.
+    for folder in (mirror / name, mirror):
+        for source in sources:
+            files = ", ".join(source.archives if source else entry.files)
+            try:
+                return Served(read(entry, source, folder), "mirror", f"{files} in a mirror folder")
+            except Absent:
+                continue
+            except Unusable as why:
+                faults.append(str(why))
+    raise Unusable("; ".join(faults) or f"none of its files in {mirror}")
+
+
+def _from_source(entry: Entry, source: Source) -> Served:
+    with tempfile.TemporaryDirectory(prefix="deepphenomena-") as folder:
+        if source.url:
+            _download(source, Path(folder))
+        elif source.npm:
+            _run(["npm", "pack", source.npm, "--ignore-scripts", "--fetch-retries=1", "--cache=.npm"], folder)
+        else:
+            _run(["apt-get", "download", source.apt], folder)
+        return Served(read(entry, source, Path(folder)), "download", source.title)
+
+
+def _download(source: Source, folder: Path) -> None:
+    import pooch  # it loads an HTTP library, which embedded data never need
+
+    for archive, checksum in source.archives.items():
+        try:
+            # pooch sets the bar's total once it knows it, and takes a bar of total 0 for none.
+            with _quiet(pooch.get_logger()), progress.bar(total=1, description=archive, unit="B") as bar:
+                downloader = pooch.HTTPDownloader(timeout=(_CONNECT_SECONDS, _READ_SECONDS), progressbar=bar)
+                pooch.retrieve(source.url + archive, checksum, fname=archive, path=folder, downloader=downloader)
+        except (OSError, ValueError) as fault:
+            answer = getattr(fault, "response", None)
+            why = f"HTTP status {answer.status_code}" if answer is not None else type(fault).__name__
+            raise Unusable(f"{archive}: {fault if type(fault) is ValueError else why}") from None
+
+
+@contextlib.contextmanager
+def _quiet(logger) -> Iterator[None]:
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _run(command: list[str], folder: str) -> None:
+    client = shutil.which(command[0])
+    if client is None:
+        raise Unusable(f"no {command[0]} on this machine")
+    try:
+        done = subprocess.run(
+            [client, *command[1:]],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_CLIENT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as fault:
+        raise Unusable(f"{command[0]}: {fault}") from None
+    if done.returncode:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise Unusable(f"{command[0]} failed: {said[0] if said else f'exit status {done.returncode}'}")
+
+
+def _cached(file: Path, split: str, entry: Entry) -> Served:
+    expected, found = entry.splits[split].sha256, "none, for it cannot be read"
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            expected = expected or str(archive[f"{split}_sha256"])
+            names = tuple(archive[f"{split}_class_names"].tolist())
+            arrays = Arrays(archive[f"{split}_images"], archive[f"{split}_labels"], names)
+            source = str(archive["source"])
+        found = digest(arrays.images, arrays.labels)
+    except Exception:  # there is no end to what a damaged file makes a reader raise
+        pass
+    if found != expected:
+        raise InputError(
+            f"cached dataset {file}: damaged (sha256 of its {split} images expected {expected}, found {found}); "
+            "delete this file and run again"
+        )
+    return Served({split: arrays}, "cache", source)
+
+
+def _keep(file: Path, served: Served) -> None:
+    """Write every split beside the cache file and rename it there: whole or not at all, whoever else is writing."""
+    contents = {"source": np.array(served.source)}
+    for name, arrays in served.splits.items():
+        contents[f"{name}_images"] = arrays.images
+        contents[f"{name}_labels"] = arrays.labels
+        contents[f"{name}_class_names"] = np.array(arrays.class_names, np.str_)
+        contents[f"{name}_sha256"] = np.array(digest(arrays.images, arrays.labels))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as beside:
+            np.savez(Path(beside, file.name), **contents)
+            os.replace(Path(beside, file.name), file)
+    except OSError as fault:
+        warnings.warn(
+            f"dataset cache {file}: cannot be written ({fault.strerror}); the dataset will be fetched again next time, "
+            "unless DEEPPHENOMENA_CACHE names a folder with room",
+            stacklevel=4,
+        )
