@@ -53,9 +53,9 @@ def lanczos(product: VectorProduct, start: Vector, *, steps: int) -> LanczosDeco
     """Tridiagonalise the symmetric operator `product` on the Krylov space of `start`, in `steps` products.
 
     `start` is any pytree of floating arrays, `dimension` numbers in all; `product` maps such a tree to such a tree. The
-    basis is flat, in `ravel_pytree` order, and in float32 or better. Every new vector is orthogonalised twice against
-    all earlier ones, which loses no orthogonality and makes no spurious copies of eigenvalues (Parlett 1998, "The
-    Symmetric Eigenvalue Problem", chapter 13). Where the Krylov space ends early the iteration goes on from a fresh
+    basis is flat, in `ravel_pytree` order, and in float32 or better. Every new vector is orthogonalised against all
+    earlier ones, so that rounding makes no spurious copies of eigenvalues (Parlett 1998, "The Symmetric Eigenvalue
+    Problem", chapter 13). Where the Krylov space ends early the iteration goes on from a fresh
     direction orthogonal to it, with 0 in `off_diagonal`: the eigenvalues of T are Ritz values of A in every case, and
     with steps = dimension they are the whole spectrum, multiplicities included.
 
@@ -73,32 +73,23 @@ def lanczos(product: VectorProduct, start: Vector, *, steps: int) -> LanczosDeco
     def apply(vector):
         return ravel_pytree(product(unravel(vector.astype(flat.dtype))))[0].astype(dtype)
 
-    def orthogonalise(vector, basis):
-        for _ in range(2):
-            vector = vector - _dot(_dot(basis, vector), basis)
-        return vector
-
     def step(carry, index):
-        basis, scale = carry
-        vector = basis[index]
+        basis, vector, scale = carry
+        basis = basis.at[index].set(vector)
         image = apply(vector)
         scale = jnp.maximum(scale, _norm(image))
-        rest = orthogonalise(image, basis)
+        rest = _orthogonalise(image, basis)
         length = _norm(rest)
         exhausted = length <= jnp.finfo(dtype).eps * scale
         following = jax.lax.cond(
             exhausted,
-            lambda: jax.random.normal(jax.random.fold_in(key, index), flat.shape, dtype),
-            lambda: rest / length,
+            lambda: _orthogonalise(jax.random.normal(jax.random.fold_in(key, index), flat.shape, dtype), basis),
+            lambda: rest,
         )
-        # Once more at unit length: the direction of a `rest` that is nearly nothing is mostly rounding error.
-        following = _unit(orthogonalise(following, basis))
-        # The write of the last step falls outside the basis, and JAX drops it.
-        basis = basis.at[index + 1].set(following, mode="drop")
-        return (basis, scale), (_dot(vector, image), jnp.where(exhausted, 0, length))
+        return (basis, _unit(following), scale), (_dot(vector, image), jnp.where(exhausted, 0, length))
 
-    basis = jnp.zeros((steps, flat.size), dtype).at[0].set(_unit(flat.astype(dtype)))
-    (basis, _), (diagonal, lengths) = jax.lax.scan(step, (basis, jnp.zeros((), dtype)), jnp.arange(steps))
+    before = jnp.zeros((steps, flat.size), dtype), _unit(flat.astype(dtype)), jnp.zeros((), dtype)
+    (basis, _, _), (diagonal, lengths) = jax.lax.scan(step, before, jnp.arange(steps))
     return LanczosDecomposition(diagonal, lengths[:-1], lengths[-1], basis)
 
 
@@ -154,6 +145,16 @@ def _check(product, start, flat, steps) -> int:
             f"the operator maps {flat.size} numbers to {image}: Lanczos needs a square one; start in its domain."
         )
     return min(steps, flat.size)
+
+
+def _orthogonalise(vector, basis):
+    """The part of `vector` orthogonal to the rows of `basis`, by Gram-Schmidt twice.
+
+    The second pass takes away what rounding in the first left along the basis, which is much where little remains.
+    """
+    for _ in range(2):
+        vector = vector - _dot(_dot(basis, vector), basis)
+    return vector
 
 
 def _dot(left, right):
