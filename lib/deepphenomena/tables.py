@@ -63,13 +63,11 @@ def duration(seconds: float) -> str:
 
 
 def claims_html(card: Card, records: Sequence[Record]) -> str:
-    """The claims of a chapter with one pair of columns, measured and verdict, for each record."""
-    head = "".join(
-        f'<th scope="col">{html.escape(_title(record))}</th><th scope="col">Verdict</th>' for record in records
-    )
+    """The claims of a chapter with one column, verdict and measured value, for each record."""
+    head = "".join(_column(_title(record)) for record in records)
     rows = []
     for claim in card.claims:
-        cells = "".join(_outcome_cells(record.outcome(claim.id), claim.unit) for record in records)
+        cells = "".join(_outcome_cell(record.outcome(claim.id), claim.unit) for record in records)
         expected = html.escape(" · ".join(_expected(claim, records)))
         rows.append(
             f'<tr id="claim-{claim.id}"><th scope="row">{html.escape(claim.claim)}'
@@ -78,11 +76,19 @@ def claims_html(card: Card, records: Sequence[Record]) -> str:
             f"<td>{expected}</td>{cells}</tr>"
         )
     provenance = "".join(f"<p><small>{html.escape(provenance_text(record))}</small></p>" for record in records)
+    columns = f"{_column('Claim')}{_column('Paper')}{_column('Measured quantity')}{_column('Expected')}{head}"
+    return _table("Claims, what was measured (mean over seeds, 95% interval) and verdict", columns, rows) + provenance
+
+
+def _column(name: str) -> str:
+    return f'<th scope="col">{html.escape(name)}</th>'
+
+
+def _table(caption: str, columns: str, rows: Iterable[str]) -> str:
+    """A table in a box of its own that scrolls where the screen is narrow, by keyboard too."""
     return (
-        '<div class="dp-claims"><table><caption>The claims, what was measured (mean over seeds with its 95% interval), '
-        "and the verdict</caption>"
-        f'<thead><tr><th scope="col">Claim</th><th scope="col">Paper</th><th scope="col">Measured quantity</th>'
-        f'<th scope="col">Expected</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>{provenance}</div>'
+        f'<div class="dp-claims" role="region" aria-label="{caption}" tabindex="0"><table><caption>{caption}</caption>'
+        f"<thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -98,15 +104,12 @@ def _expected(claim, records: Sequence[Record]) -> list[str]:
     return [f"{preset}: {text}" for preset, text in texts.items()]
 
 
-def _outcome_cells(outcome: Outcome | None, unit: str | None) -> str:
-    if outcome is None:
-        return f"<td>–</td>{verdict_cell(Verdict.NOT_MEASURED)}"
-    return f"<td>{html.escape(measured_text(outcome.estimate, unit))}</td>{verdict_cell(outcome.verdict)}"
-
-
-def verdict_cell(verdict: Verdict) -> str:
-    """A table cell with a verdict: symbol and words, so that colour is never the only sign."""
-    return f'<td class="dp-{verdict.value.replace(" ", "-")}">{SYMBOLS[verdict]} {verdict.value}</td>'
+def _outcome_cell(outcome: Outcome | None, unit: str | None) -> str:
+    """A table cell with a verdict, symbol and words so that colour is never the only sign, and the measured value."""
+    verdict = outcome.verdict if outcome else Verdict.NOT_MEASURED
+    measured = f"<br>{html.escape(measured_text(outcome.estimate, unit))}" if outcome else ""
+    measured = measured.replace("n = ", "n&nbsp;=&nbsp;")
+    return f'<td><span class="dp-{verdict.replace(" ", "-")}">{SYMBOLS[verdict]} {verdict}</span>{measured}</td>'
 
 
 def claims_text(card: Card, record: Record) -> str:
@@ -155,7 +158,7 @@ def scorecard_text(chapters: Sequence[tuple[Card, dict[str, Record]]]) -> str:
 
 def scorecard_html(chapters: Sequence[tuple[Card, dict[str, Record]]], presets: Sequence[str] = (QUICK, "full")) -> str:
     """The scorecard of the book: one row for each claim of each chapter, quick and full side by side."""
-    head = "".join(f'<th scope="col">{name}</th><th scope="col">Verdict</th>' for name in presets)
+    head = "".join(_column(name) for name in presets)
     rows = []
     for card, by_preset in chapters:
         for claim in card.claims:
@@ -165,11 +168,8 @@ def scorecard_html(chapters: Sequence[tuple[Card, dict[str, Record]]], presets: 
                 f"<tr><td>{html.escape(card.paper.authors[0])} et al. {card.paper.year}</td>"
                 f'<th scope="row"><a href="{link}">{html.escape(claim.claim)}</a></th>'
                 f"<td>{html.escape(claim.reported or 'no number')}</td>"
-                + "".join(_outcome_cells(outcome, claim.unit) for outcome in outcomes)
+                + "".join(_outcome_cell(outcome, claim.unit) for outcome in outcomes)
                 + "</tr>"
             )
-    return (
-        '<div class="dp-claims"><table><caption>Every claim of every chapter</caption><thead><tr>'
-        '<th scope="col">Paper</th><th scope="col">Claim</th><th scope="col">Paper\'s number</th>'
-        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    columns = f"{_column('Paper')}{_column('Claim')}{_column("Paper's number")}{head}"
+    return _table("Every claim of every chapter", columns, rows)

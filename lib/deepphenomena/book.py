@@ -1,0 +1,144 @@
+"""The book's part of Sphinx: records and scorecard drawn on its pages, words for its figures, its own MathJax."""
+
+import importlib.resources
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from deepphenomena import cards, records, runner, tables
+from deepphenomena.cards import QUICK, Card
+from deepphenomena.errors import InputError
+from deepphenomena.records import Record
+
+FULL = "full"  # the preset shown beside the quick run
+
+_STATIC = Path(__file__).parent / "_book_static"
+_LOGGER = logging.getLogger(__name__)
+
+# What a page with TeX can ask of MathJax: itself, TeX extensions, fonts, and the speech that its menu can switch on.
+_MATHJAX = ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2", "a11y", "sre")
+
+
+class RecordRenderer:
+    """MyST-NB's renderer for a record: the table of claims, the page's own run beside the recorded full run."""
+
+    mime_priority_overrides = (("*", records.MIME, 1),)
+
+    @staticmethod
+    def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:
+        """The nodes that show a record, or None for an output that is none."""
+        if inline or data.mime_type != records.MIME:
+            return None
+        env = renderer.renderer.sphinx_env
+        try:
+            shown = records.parse(data.content, env.docname)
+            card = cards.load(shown.slug)
+            recorded = records.recorded(shown.slug, FULL)
+        except InputError as error:
+            _LOGGER.warning("%s", error, location=env.docname)
+            return []
+        env.note_dependency(str(cards.path(card.slug)))
+        env.note_dependency(str(records.recorded_path(card.slug, FULL)))
+        beside = [recorded] if recorded and (shown.preset != FULL or shown.overrides) else []
+        return [nodes.raw(text=tables.claims_html(card, [shown, *beside]), format="html")]
+
+
+class FigureRenderer:
+    """MyST-NB's renderer for a figure: the image with the words that `figures.show(figure, alt=...)` left beside it."""
+
+    mime_priority_overrides = ()
+
+    @staticmethod
+    def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:
+        """The image with its alternative text, or None for an output that is no figure."""
+        alt = data.output_metadata.get(data.mime_type, {}).get("alt")
+        if inline or not alt or not data.mime_type.startswith("image/"):
+            return None
+        images = renderer.render_image(data)
+        for image in images:
+            image["alt"] = alt
+        return images
+
+
+def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn of every image without words for those who cannot see it; the book is built with warnings as errors."""
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            _LOGGER.warning(
+                'image without alternative text; show it by deepphenomena.figures.show(figure, alt="...")',
+                location=image,
+            )
+
+
+class Scorecard(SphinxDirective):
+    """`{scorecard}`: every claim of every chapter with its verdicts."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
+        return [nodes.raw(text=tables.scorecard_html(_scores(self)), format="html")]
+
+
+class ScorecardHeadline(SphinxDirective):
+    """`{scorecard-headline}`: how many claims of how many chapters hold, for the quick and the recorded full runs."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
+        chapters = _scores(self)
+        lines = [f"{len(chapters)} {'chapter' if len(chapters) == 1 else 'chapters'}"]
+        for preset in (QUICK, FULL):
+            run = [by_preset[preset] for _, by_preset in chapters if preset in by_preset]
+            if run:
+                lines.append(f"{preset}: {tables.headline(run)}")
+        items = [nodes.list_item("", nodes.paragraph(text=line)) for line in lines]
+        return [nodes.bullet_list("", *items, classes=["dp-headline"])]
+
+
+def _scores(directive: SphinxDirective) -> list[tuple[Card, dict[str, Record]]]:
+    """The chapters' cards and records, the notebooks of this very book first: scorecard and pages never disagree."""
+    try:
+        return runner.collect(Path(directive.env.srcdir) / "chapters")
+    except InputError as error:
+        raise directive.error(str(error)) from None
+
+
+def serve_own_files(app: Sphinx, config) -> None:
+    """Point the pages at the book's own style sheet, icon and MathJax."""
+    config.html_static_path.append(str(_STATIC))
+    config.html_favicon = str(_STATIC / "icon.svg")
+    config.mathjax_path = "mathjax/tex-chtml.js"
+    app.add_css_file("book.css")
+
+
+def mend_bibliography(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Call the entries of a bibliography what screen readers expect in a list; docutils' own word was withdrawn."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """Lay MathJax beside the pages: a reader of the book asks nothing of any other host."""
+    if exception is not None or app.builder.format != "html":
+        return
+    source = Path(str(importlib.resources.files("mathjax"))) / "static" / "mathjax" / "es5"
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for part in _MATHJAX:
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / part, target / part)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Sphinx's entry."""
+    app.add_directive("scorecard", Scorecard)
+    app.add_directive("scorecard-headline", ScorecardHeadline)
+    app.connect("config-inited", serve_own_files)
+    app.connect("doctree-read", require_alternative_text)
+    app.connect("html-page-context", mend_bibliography)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,75 @@
+"""The book, built once from the notebooks' stored outputs, and a browser that reads it."""
+
+import fcntl
+import functools
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import chromium
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory) -> Path:
+    """The folder of the built pages. Under xdist the first worker builds and the others wait."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with open(folder / "book.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "book.built").exists():
+            command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", folder]
+            done = subprocess.run([*command, "-W", "-n", "--keep-going", "-q"], capture_output=True, text=True)
+            assert done.returncode == 0, f"the book does not build without a warning:\n{done.stdout}{done.stderr}"
+            (folder / "book.built").touch()
+    return folder / "_build" / "html"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # one connection for many files
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(pages) -> str:
+    """Where the pages are served."""
+    handler = functools.partial(_Quiet, directory=str(pages))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium. Its absence is a failure, not a skip: `make test` installs it."""
+    program = chromium.executable()
+    assert program, chromium.MISSING
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=chromium.FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh page that notes what went wrong on it (`page.faults`) and which addresses it asked (`page.asked`)."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        opened = context.new_page()
+        opened.faults, opened.asked = [], []
+        opened.on("console", lambda line: opened.faults.append(line.text) if line.type == "error" else None)
+        opened.on("pageerror", lambda error: opened.faults.append(str(error)))
+        opened.on("requestfailed", lambda request: opened.faults.append(f"failed: {request.url}"))
+        opened.on("request", lambda request: opened.asked.append(request.url))
+        yield opened

@@ -1,0 +1,187 @@
+"""The book's sources agree with each other, and its pages hold what they must, read as files."""
+
+import html.parser
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+import yaml
+from deepphenomena import cards, records
+from pybtex.database import parse_file
+
+ROOT = Path(__file__).parents[2]
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+REPOSITORY = CONFIG["repository"]["url"]
+PART_OF = {entry["file"]: part["caption"] for part in TOC["parts"] for entry in part["chapters"]}
+CHAPTERS = {name for name in PART_OF if name.startswith("chapters/")}
+LOADING = {"script", "img", "iframe", "source", "video", "audio", "embed"}  # tags whose `src` a browser fetches
+
+
+class Page(html.parser.HTMLParser):
+    """A page's links, the addresses it loads, its anchors and its images."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        self.links, self.loads, self.anchors, self.images = [], [], set(), []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.anchors.update(filter(None, [attributes.get("id"), attributes.get("name") if tag == "a" else None]))
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
+        if tag in LOADING and attributes.get("src"):
+            self.loads.append(attributes["src"])
+        if tag == "link" and attributes.get("rel") not in ("canonical", "author"):
+            self.loads.append(attributes["href"])
+        if tag == "img":
+            self.images.append(attributes)
+
+
+@pytest.fixture(scope="module")
+def read(pages) -> dict[Path, Page]:
+    return {file: Page(file) for file in sorted(pages.rglob("*.html")) if "_static" not in file.parts}
+
+
+def test_each_card_has_its_chapter_in_the_table_of_contents_and_the_reverse():
+    assert {f"chapters/{cards.load(slug).part}/{slug}" for slug in cards.slugs()} == CHAPTERS
+    for name in CHAPTERS:
+        assert (ROOT / f"{name}.ipynb").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(CHAPTERS))
+def test_a_chapter_stands_under_the_caption_of_its_part(name):
+    assert PART_OF[name].lower().replace(" ", "-") == name.split("/")[1]
+
+
+@pytest.mark.parametrize("slug", cards.slugs())
+def test_a_chapters_paper_is_in_the_bibliography_and_cited(slug):
+    paper = cards.load(slug).paper
+    entry = parse_file(ROOT / "references.bib").entries[paper.bibtex]
+    assert entry.fields["year"] == str(paper.year)
+    assert re.sub(r"[{}]", "", entry.fields["title"]).lower() == paper.title.lower()
+    cells = nbformat.read(cards.path(slug).with_suffix(".ipynb"), 4).cells
+    assert any(f"`{paper.bibtex}`" in cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def test_every_entry_of_the_table_of_contents_is_a_page(pages):
+    for name in [TOC["root"], *PART_OF]:
+        assert "<h1>" in (pages / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_the_repositorys_address_is_the_same_everywhere(read):
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["repository-code"] == REPOSITORY
+    for file in ("README.md", "CONTRIBUTING.md"):
+        addresses = re.findall(r"https://github\.com/[\w-]+/[\w.-]+?(?=\.git|[\s)/`])", (ROOT / file).read_text())
+        assert set(addresses) <= {REPOSITORY}, file
+    links = [link for page in read.values() for link in page.links if "/edit/" in link or "/issues/new" in link]
+    assert links
+    assert all(link.startswith(REPOSITORY + "/") for link in links)
+
+
+@pytest.mark.parametrize("slug", cards.slugs())
+def test_a_chapters_colab_link_opens_its_notebook_on_the_main_branch(slug, pages):
+    card = cards.load(slug)
+    chapter = Page(pages / "chapters" / card.part / f"{slug}.html")
+    found = [link for link in chapter.links if link.startswith("https://colab.research.google.com/github/")]
+    path = f"chapters/{card.part}/{slug}.ipynb"
+    assert set(found) == {f"https://colab.research.google.com/github/{urlsplit(REPOSITORY).path[1:]}/blob/main/{path}"}
+    assert (ROOT / path).is_file()
+
+
+def test_no_page_loads_anything_from_another_host(read, pages):
+    for file, page in read.items():
+        outside = [load for load in page.loads if urlsplit(load).netloc]
+        assert not outside, f"{file.name} loads {outside}"
+    for sheet in pages.rglob("*.css"):
+        outside = re.findall(r"(?:@import|url\()\s*['\"]?((?:https?:)?//[^'\")]+)", sheet.read_text(encoding="utf-8"))
+        assert not outside, f"{sheet.name} loads {outside}"
+
+
+def test_every_internal_link_leads_to_a_page_and_an_anchor_that_exist(read, pages):
+    broken = []
+    for file, page in read.items():
+        for link in {*page.links, *page.loads}:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            lost = parts.fragment and target in read and unquote(parts.fragment) not in read[target].anchors
+            if lost or not target.is_file():
+                broken.append((file.name, link))
+    assert not broken
+
+
+def test_every_image_says_in_words_what_it_shows(read):
+    for file, page in read.items():
+        silent = [image["src"] for image in page.images if not image.get("alt", "").strip()]
+        assert not silent, f"{file.name}: {silent}"
+
+
+@pytest.mark.parametrize("slug", cards.slugs())
+def test_a_chapters_page_shows_every_claim_of_its_own_run_and_of_the_recorded_full_run(slug, pages):
+    card = cards.load(slug)
+    text = (pages / "chapters" / card.part / f"{slug}.html").read_text(encoding="utf-8")
+    shown = records.read(cards.path(slug).with_suffix(".ipynb"))
+    for claim in card.claims:
+        assert text.count(f'id="claim-{claim.id}"') == 1
+    for record in filter(None, [shown, records.recorded(slug, "full")]):
+        assert f'<th scope="col">{record.preset}</th>' in text
+        assert f"{record.preset}: seeds" in text
+
+
+def test_the_scorecard_links_every_claim_of_every_chapter(read, pages):
+    links = set(read[pages / "scorecard.html"].links)
+    for card in map(cards.load, cards.slugs()):
+        for claim in card.claims:
+            assert f"chapters/{card.part}/{card.slug}.html#claim-{claim.id}" in links
+
+
+def build(folder: Path, *outputs: nbformat.NotebookNode) -> tuple[int, str, str]:
+    """Build a book of one page whose only cell has these outputs: (exit status, messages, the page)."""
+    cell = nbformat.v4.new_code_cell("show()", execution_count=1, outputs=list(outputs))
+    metadata = {"language_info": {"name": "python"}, "kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    cells = [nbformat.v4.new_markdown_cell("# A page"), cell]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / "index.ipynb")
+    (folder / "conf.py").write_text("extensions = ['myst_nb', 'deepphenomena.book']\nnb_execution_mode = 'off'\n")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", folder, folder / "html"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    page = folder / "html" / "index.html"
+    return done.returncode, done.stderr, page.read_text(encoding="utf-8") if page.exists() else ""
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def figure(**metadata):
+    bundle = {"image/png": PIXEL, "text/plain": "a figure"}
+    return nbformat.v4.new_output("display_data", data=bundle, metadata={"image/png": metadata})
+
+
+def record(content):
+    bundle = {records.MIME: content, "text/html": "<b>stored html</b>", "text/plain": "stored text"}
+    return nbformat.v4.new_output("display_data", data=bundle)
+
+
+def test_a_figure_has_its_words_and_a_record_its_table_in_place_of_its_stored_html(tmp_path):
+    slug = cards.slugs()[0]
+    made = records.read(cards.path(slug).with_suffix(".ipynb"))
+    shown = figure(alt="The loss rises, then falls.", width=640)
+    status, messages, page = build(tmp_path, shown, record(made.to_json()))
+    assert status == 0, messages
+    assert 'alt="The loss rises, then falls."' in page
+    assert "width: 640px" in page
+    assert f'id="claim-{made.outcomes[0].id}"' in page
+    assert "stored" not in page
+
+
+def test_a_figure_without_words_or_a_broken_record_fails_the_build(tmp_path):
+    status, messages, _ = build(tmp_path, figure(width=640), record({"slug": "no_such_chapter"}), record([]))
+    assert status != 0
+    assert "image without alternative text" in messages
+    assert messages.count("record in index") == 2
