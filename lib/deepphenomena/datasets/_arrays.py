@@ -96,7 +96,8 @@ def _read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays
     archives = [_archive(folder, name, checksum) for name, checksum in source.archives.items()] if source else []
     match source.form if source else "loose":
         case "omniglot-zip":
-            return {split: _omniglot_zip(archive) for split, archive in zip(entry.splits, archives, strict=True)}
+            background, evaluation = archives
+            return {"train": _omniglot_zip(background), "test": _omniglot_zip(evaluation)}
         case "omniglot-npz":
             return _omniglot_npz(archives[0])
         case "grid-npz":

@@ -119,7 +119,8 @@ def _download(source: Source, folder: Path) -> None:
         try:
             # pooch sets the bar's total once it knows it, and takes a bar of total 0 for none.
             with _quiet(pooch.get_logger()), progress.bar(total=1, description=archive, unit="B") as bar:
-                downloader = pooch.HTTPDownloader(timeout=(_CONNECT_SECONDS, _READ_SECONDS), progressbar=bar)
+                timeout = (_CONNECT_SECONDS, _READ_SECONDS)
+                downloader = pooch.HTTPDownloader(timeout=timeout, chunk_size=1 << 16, progressbar=bar)
                 pooch.retrieve(source.url + archive, checksum, fname=archive, path=folder, downloader=downloader)
         except (OSError, ValueError) as fault:
             answer = getattr(fault, "response", None)
@@ -161,7 +162,7 @@ def _run(command: list[str], folder: str) -> None:
 def _cached(file: Path, split: str, entry: Entry) -> Served:
     expected, found = entry.splits[split].sha256, "none, for it cannot be read"
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             expected = expected or str(archive[f"{split}_sha256"])
             names = tuple(archive[f"{split}_class_names"].tolist())
             arrays = Arrays(archive[f"{split}_images"], archive[f"{split}_labels"], names)
