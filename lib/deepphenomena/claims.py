@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pydantic
-import scipy.stats
+import scipy.special
 
 MINIMUM_SEEDS = 3  # fewer give no interval worth the name
 CONFIDENCE = 0.95
@@ -112,7 +112,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = float(sample.mean())
     if n < MINIMUM_SEEDS:
         return Estimate(mean=mean, low=None, high=None, n=n)
-    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
+    half = float(scipy.special.stdtrit(n - 1, (1 + CONFIDENCE) / 2) * sample.std(ddof=1) / math.sqrt(n))
     return Estimate(mean=mean, low=mean - half, high=mean + half, n=n)
 
 

@@ -1,14 +1,16 @@
-"""Figures: one theme for the whole book, and how a figure reaches the page with its words for those who cannot see it."""
+"""Figures: one theme for the whole book, and how a figure reaches the page with words for those who cannot see it."""
 
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deepphenomena.claims import estimate
 from deepphenomena.errors import InputError
 
 DOTS_PER_INCH = 110
@@ -43,7 +45,13 @@ def side_by_side(sources: Mapping[str, Any], **options: Any) -> tuple[Figure, li
 
 def band(axis: Axes, x: Sequence, y: Sequence, **options: Any) -> None:
     """A line through the mean over seeds with the 95% interval as a band; x and y are columns with one row per seed."""
-    seaborn.lineplot(x=x, y=y, ax=axis, errorbar=("ci", 95), seed=0, **options)
+    seaborn.lineplot(x=x, y=y, ax=axis, errorbar=_interval, **options)
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    """The same interval as the verdicts use; none where there are too few seeds."""
+    measured = estimate(list(values))
+    return (measured.low, measured.high) if measured.low is not None else (np.nan, np.nan)
 
 
 def show(figure: Figure, *, alt: str) -> None:

@@ -120,6 +120,7 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
                 kernel_name="python3",
                 progress_bar={"desc": card.slug, "leave": False} if sys.stderr.isatty() else True,
                 cwd=str(source.parent),
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warning on local sockets mends nothing here
             )
         except PapermillExecutionError as error:
             failed = out.with_suffix(".failed.ipynb")

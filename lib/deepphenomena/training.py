@@ -43,10 +43,10 @@ class Trained(NamedTuple):
     diverged: np.ndarray
 
     def last(self, name: str) -> np.ndarray:
-        """A metric at each member's last record before it stopped."""
+        """A metric at each member's last record; NaN for a member that diverged."""
         values = self.metrics[name]
-        index = np.maximum(np.sum(np.cumsum(~np.isnan(values[..., ::-1]), axis=-1) > 0, axis=-1) - 1, 0)
-        return np.take_along_axis(values, np.asarray(index)[..., None], axis=-1)[..., 0]
+        last = np.max(np.where(np.isnan(values), 0, np.arange(values.shape[-1])), axis=-1, keepdims=True)
+        return np.where(self.diverged, np.nan, np.take_along_axis(values, last, axis=-1)[..., 0])
 
 
 class _Member(NamedTuple):
@@ -147,7 +147,7 @@ def train_members(
 
     batched = _side_by_side(parameters, members)
     state, first = _begin_members(
-        parameters, keys, hyperparameters, held_out, optimizer, measure, samples if batch_size else 0, batched
+        parameters, keys, hyperparameters, held_out, optimizer, measure, samples if batch_size else 1, batched
     )
     rounds = math.ceil(limits.max() / length)
     losses = np.full((members, rounds * length), np.nan, np.float32)

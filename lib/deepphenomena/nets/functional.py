@@ -1,0 +1,29 @@
+"""Networks as pure functions of their parameters, one or many."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Int, Key, PyTree
+
+Network = Callable[[PyTree, Array], Array]
+
+
+def functional(model: nnx.Module) -> tuple[Network, PyTree]:
+    """A model as (network, parameters) with `network(parameters, x)` pure; every state of the model is a parameter."""
+    definition, parameters = nnx.split(model)
+    return lambda parameters, x: nnx.merge(definition, parameters)(x), parameters
+
+
+def ensemble(
+    build: Callable[..., nnx.Module], keys: Sequence[Key[Array, ""]] | Key[Array, " members"]
+) -> tuple[Network, PyTree]:
+    """(network, parameters with a leading axis of members) of one model for each key, made by `build(key=key)`."""
+    built = [functional(build(key=key)) for key in keys]
+    return built[0][0], jax.tree.map(lambda *leaves: jnp.stack(leaves), *(parameters for _, parameters in built))
+
+
+def member(parameters: PyTree, k: int | Int[Array, " chosen"]) -> PyTree:
+    """Member k of parameters with a leading axis of members; an array of indices chooses several, with repetition."""
+    return jax.tree.map(lambda leaf: leaf[k], parameters)

@@ -1,0 +1,68 @@
+"""Networks whose tangent kernel has a limit: unit-variance weights, with their scale in the forward pass.
+
+Source: Jacot et al. 2018, "Neural tangent kernel"; Lewkowycz et al. 2020, Section 2. No biases, as in the latter.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+from deepphenomena.kernels import convolution
+
+Activation = Callable[[Array], Array]
+
+# E[φ(z)²] = 1/gain² for standard normal z keeps the variance of the hidden layers; tanh and erf take the linear gain.
+GAIN = {"relu": math.sqrt(2.0), "linear": 1.0, "tanh": 1.0}
+ACTIVATION: dict[str, Activation] = {"relu": jax.nn.relu, "linear": lambda x: x, "tanh": jax.numpy.tanh}
+
+
+class Dense(nnx.Module):
+    """x ↦ gain · x W / √inputs with W ~ N(0, 1), shape (inputs, outputs)."""
+
+    def __init__(self, inputs: int, outputs: int, *, gain: float, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(jax.random.normal(rngs.params(), (inputs, outputs)))
+        self.scale = gain / math.sqrt(inputs)
+
+    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+        return self.scale * (x @ self.kernel[...])
+
+
+class Convolution(nnx.Module):
+    """A 3×3 convolution (NHWC) scaled by gain / √(9 · channels in), weights N(0, 1)."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int, gain: float, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(jax.random.normal(rngs.params(), (3, 3, inputs, outputs)))
+        self.scale = gain / math.sqrt(9 * inputs)
+        self.stride = stride
+
+    def __call__(self, x: Float[Array, "batch height width inputs"]) -> Float[Array, "batch rows columns outputs"]:
+        return self.scale * convolution(x, self.kernel[...], stride=self.stride)
+
+
+def fully_connected(widths: Sequence[int], *, activation: str, key: Key[Array, ""]) -> nnx.Sequential:
+    """Layers of these widths, inputs first and outputs last; `activation` is 'relu', 'linear' or 'tanh'."""
+    rngs = nnx.Rngs(params=key)
+    layers: list[Callable] = []
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
+        # The first layer sees inputs and not activations: its gain is 1, whatever the nonlinearity.
+        layers += [Dense(inputs, outputs, gain=GAIN[activation] if i else 1.0, rngs=rngs), ACTIVATION[activation]]
+    return nnx.Sequential(*layers[:-1])
+
+
+def convolutional(shape: Sequence[int], *, channels: int, outputs: int, key: Key[Array, ""]) -> nnx.Sequential:
+    """Two 3×3 ReLU convolutions of stride 2 and a linear readout, for images of `shape` (height, width, channels)."""
+    rngs = nnx.Rngs(params=key)
+    height, width, inputs = shape
+    flat = math.ceil(height / 4) * math.ceil(width / 4) * channels
+    return nnx.Sequential(
+        Convolution(inputs, channels, stride=2, gain=1.0, rngs=rngs),
+        jax.nn.relu,
+        Convolution(channels, channels, stride=2, gain=GAIN["relu"], rngs=rngs),
+        jax.nn.relu,
+        lambda x: x.reshape(*x.shape[:-3], flat),
+        Dense(flat, outputs, gain=GAIN["relu"], rngs=rngs),
+    )
