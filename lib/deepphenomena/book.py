@@ -82,6 +82,14 @@ class Scorecard(SphinxDirective):
         return [nodes.raw(text=tables.scorecard_html(_scores(self)), format="html")]
 
 
+class RecordedRuns(SphinxDirective):
+    """`{recorded-runs}`: what each run that the book shows took, and on what."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
+        return [nodes.raw(text=tables.runs_html(_scores(self)), format="html")]
+
+
 class ScorecardHeadline(SphinxDirective):
     """`{scorecard-headline}`: how many claims of how many chapters hold, for the quick and the recorded full runs."""
 
@@ -137,6 +145,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry."""
     app.add_directive("scorecard", Scorecard)
     app.add_directive("scorecard-headline", ScorecardHeadline)
+    app.add_directive("recorded-runs", RecordedRuns)
     app.connect("config-inited", serve_own_files)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", mend_bibliography)

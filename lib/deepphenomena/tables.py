@@ -173,3 +173,20 @@ def scorecard_html(chapters: Sequence[tuple[Card, dict[str, Record]]], presets: 
             )
     columns = f"{_column('Paper')}{_column('Claim')}{_column("Paper's number")}{head}"
     return _table("Every claim of every chapter", columns, rows)
+
+
+def runs_html(chapters: Sequence[tuple[Card, dict[str, Record]]]) -> str:
+    """What each run of each chapter took, and on what."""
+    rows = []
+    for card, by_preset in chapters:
+        for record in by_preset.values():
+            made = record.provenance
+            cells = [_title(record), str(record.parameters["seeds"]), f"{made.device} ({made.backend})"]
+            cells += [f"{made.cpu_count}", duration(made.wall_seconds), f"{made.started:%Y-%m-%d}"]
+            rows.append(f'<tr><th scope="row">{html.escape(card.title)}</th>' + "".join(map(_cell, cells)) + "</tr>")
+    names = ["Chapter", "Run", "Seeds", "Device", "CPU cores", "Took", "On"]
+    return _table("Runs shown in this book", "".join(map(_column, names)), rows)
+
+
+def _cell(text: str) -> str:
+    return f"<td>{html.escape(text)}</td>"

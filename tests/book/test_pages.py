@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 import yaml
-from deepphenomena import cards, records
+from deepphenomena import cards, claims, cli, records
 from pybtex.database import parse_file
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +140,26 @@ def test_the_scorecard_links_every_claim_of_every_chapter(read, pages):
     for card in map(cards.load, cards.slugs()):
         for claim in card.claims:
             assert f"chapters/{card.part}/{card.slug}.html#claim-{claim.id}" in links
+
+
+def test_the_guides_example_card_holds_together_and_explains_every_key():
+    guide = (ROOT / "guide" / "write_a_chapter.md").read_text()
+    example = re.search(r"```yaml\n(.*?)```", guide, re.DOTALL).group(1)
+    cards.Card.model_validate(yaml.safe_load(example))
+    for model in (cards.Card, cards.Paper, cards.Parameter, claims.Claim, claims.Expectation):
+        for key in model.model_fields:
+            assert re.search(rf"[ `{{-]{key}[:`]|^{key}:", guide, re.MULTILINE), f"{model.__name__}.{key}"
+
+
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "guide/how_to_run.md", "guide/write_a_chapter.md"])
+def test_every_command_that_a_page_names_exists(file):
+    text = (ROOT / file).read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:^|`|/)deepphenomena ([a-z]+)", text, re.MULTILINE)) <= set(cli.command.commands)
+    assert set(re.findall(r"CHAPTER=([a-z_]+)|deepphenomena run ([a-z_]+)", text)) <= {
+        pair for slug in cards.slugs() for pair in ((slug, ""), ("", slug))
+    }
 
 
 def build(folder: Path, *outputs: nbformat.NotebookNode) -> tuple[int, str, str]:
