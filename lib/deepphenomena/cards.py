@@ -255,10 +255,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
     """The first fault of a failed validation in one line: the key, the bad value, and the mend."""
-    fault = error.errors()[0]
+    faults = error.errors()
+    # A misspelt key is also a missing one: name the misspelling.
+    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return str(unknown("key", key, _fields_at(model, fault["loc"][:-1])))
+        parent, _, name = key.rpartition(".")
+        return str(unknown(f"key under {parent}" if parent else "key", name, _fields_at(model, fault["loc"][:-1])))
     if fault["type"] == "missing":
         return f"key '{key}' is missing; add it"
     problem = fault["msg"].removeprefix("Value error, ")

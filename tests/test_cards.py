@@ -1,0 +1,181 @@
+"""Cards: declared once, checked at every door, and every fault named with its mend."""
+
+import copy
+
+import pytest
+import yaml
+from deepphenomena import cards
+from deepphenomena.errors import InputError
+
+CARD = {
+    "slug": "example",
+    "title": "An example",
+    "part": "training-dynamics",
+    "summary": "For tests.",
+    "paper": {
+        "title": "T",
+        "authors": ["A"],
+        "year": 2020,
+        "venue": "arXiv",
+        "bibtex": "a2020t",
+        "arxiv": "2000.00000",
+    },
+    "datasets": ["mnist"],
+    "parameters": {
+        "seeds": {"default": 3, "type": "int", "minimum": 1, "help": "seeds"},
+        "first_seed": {"default": 0, "type": "int", "minimum": 0, "help": "first seed"},
+        "width": {"default": 64, "type": "int", "minimum": 8, "maximum": 512, "unit": "units", "help": "width"},
+        "learning_rate": {"default": 0.1, "type": "float", "minimum": 0.0, "help": "rate"},
+        "rates": {"default": [1.0, 2.0], "type": "list[float]", "minimum": 0, "help": "rates"},
+        "dataset": {"default": "mnist", "type": "str", "choices": ["mnist", "cifar10"], "help": "data"},
+        "augment": {"default": False, "type": "bool", "help": "augmentation"},
+    },
+    "presets": {"full": {"width": 512, "seeds": 5}},
+    "claims": [
+        {"id": "gap", "claim": "C.", "where": "Section 1", "quantity": "q", "expect": {"quick": {"at_most": 1}}}
+    ],
+}
+
+
+def write(folder, content, name="example"):
+    file = folder / "training-dynamics" / f"{name}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return file
+
+
+@pytest.fixture
+def card(tmp_path):
+    return cards.read(write(tmp_path, CARD))
+
+
+def test_a_preset_overrides_defaults_and_a_parameter_overrides_the_preset(card):
+    assert card.values()["width"] == 64
+    assert card.values("full")["width"] == 512
+    assert card.values("full", {"width": 8})["width"] == 8
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"widht": 1}, ["widht", "did you mean 'width'"]),
+        ({"width": "64"}, ["width", "'64'", "str", "whole number", "width=64"]),
+        ({"width": 64.0}, ["width", "64.0", "float"]),
+        ({"width": True}, ["width", "bool"]),
+        ({"width": 4}, ["width", "4", "out of bounds", "from 8 to 512", "units"]),
+        ({"learning_rate": float("nan")}, ["learning_rate", "not finite"]),
+        ({"learning_rate": -0.1}, ["learning_rate", "out of bounds", "0 or more"]),
+        ({"rates": 1.0}, ["rates", "list"]),
+        ({"rates": []}, ["rates", "at least one"]),
+        ({"rates": [1.0, "x"]}, ["rates", "str"]),
+        ({"dataset": "mnits"}, ["dataset", "mnist, cifar10"]),
+        ({"augment": 1}, ["augment", "int", "true or false"]),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_with_what_is_allowed(card, overrides, words):
+    with pytest.raises(InputError) as refusal:
+        card.values(overrides=overrides)
+    assert all(word in str(refusal.value) for word in words), str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_whole_number_serves_as_a_float(card):
+    values = card.values(overrides={"learning_rate": 1, "rates": [1, 2.5]})
+    assert values["learning_rate"] == 1.0
+    assert isinstance(values["learning_rate"], float)
+    assert values["rates"] == [1.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("width", "128", 128),
+        ("learning_rate", "1e-3", 0.001),
+        ("learning_rate", "2", 2.0),
+        ("rates", "1,2.5,1e1", [1.0, 2.5, 10.0]),
+        ("rates", "[1, 2]", [1.0, 2.0]),
+        ("rates", "4", [4.0]),
+        ("dataset", "cifar10", "cifar10"),
+        ("augment", "true", True),
+    ],
+)
+def test_the_command_line_s_text_becomes_the_declared_type(card, name, text, value):
+    assert card.parse(name, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("width", "6.5"), ("width", "many"), ("width", "[8"), ("rates", "1,,x"), ("augment", "2")]
+)
+def test_a_text_that_is_no_such_value_is_refused(card, name, text):
+    with pytest.raises(InputError, match=f"parameter '{name}'"):
+        card.parse(name, text)
+
+
+def changed(path, value):
+    content = copy.deepcopy(CARD)
+    *parents, last = path
+    node = content
+    for key in parents:
+        node = node[key]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["tilte"], "x", ["tilte", "did you mean 'title'"]),
+        (["paper", "yaer"], 2020, ["yaer", "did you mean 'year'"]),
+        (["claims", 0, "expect", "quick", "at_mots"], 1, ["at_mots", "did you mean 'at_most'"]),
+        (["claims", 0, "expect", "quikc"], {"at_most": 1}, ["quikc", "did you mean 'quick'"]),
+        (["claims", 0, "expect"], {"full": {"at_most": 1}}, ["gap", "quick"]),
+        (["claims", 0, "where"], None, ["claims.0.where", "missing"]),
+        (["claims"], [], ["claims"]),
+        (["parameters", "width", "default"], 4, ["width", "out of bounds"]),
+        (["parameters", "width", "type"], "integer", ["parameters.width.type", "integer"]),
+        (["parameters", "seeds"], None, ["seeds", "missing"]),
+        (["presets", "full", "widht"], 3, ["full", "widht", "did you mean 'width'"]),
+        (["presets", "full", "width"], 3, ["full", "width", "from 8 to 512"]),
+        (["presets", "quick"], {}, ["quick", "defaults"]),
+        (["slug"], "other", ["other", "example.yaml"]),
+        (["part"], "generalization", ["generalization"]),
+    ],
+)
+def test_a_card_s_fault_is_named_by_file_and_key(tmp_path, path, value, words):
+    with pytest.raises(InputError) as refusal:
+        cards.read(write(tmp_path, changed(path, value)))
+    message = str(refusal.value)
+    assert "example.yaml" in message
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+def test_a_claim_s_id_stands_once(tmp_path):
+    with pytest.raises(InputError, match="'gap' stands twice"):
+        cards.read(write(tmp_path, changed(["claims"], CARD["claims"] * 2)))
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    with pytest.raises(InputError, match="'slug' stands twice"):
+        cards.read(write(tmp_path, yaml.safe_dump(CARD) + "slug: example\n"))
+
+
+@pytest.mark.parametrize("text", ["[unclosed", "- a list", "", "!!python/object/apply:os.getcwd []"])
+def test_a_file_that_is_no_card_is_refused(tmp_path, text):
+    with pytest.raises(InputError, match=r"example\.yaml"):
+        cards.read(write(tmp_path, text))
+
+
+def test_the_preset_is_told_from_the_values(card):
+    assert card.nearest_preset(card.values()) == ("quick", {})
+    assert card.nearest_preset(card.values("full")) == ("full", {})
+    assert card.nearest_preset(card.values("full", {"learning_rate": 1.0})) == ("full", {"learning_rate": 1.0})
+    assert card.nearest_preset(card.values(overrides={"width": 65})) == ("quick", {"width": 65})
+
+
+def test_an_unknown_chapter_is_named_with_those_there_are():
+    with pytest.raises(InputError, match="large_learning_rate_phase"):
+        cards.load("large_learning_rate_phases")
