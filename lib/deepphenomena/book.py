@@ -17,6 +17,7 @@ from deepphenomena.records import Record
 FULL = "full"  # the preset shown beside the quick run
 
 _STATIC = Path(__file__).parent / "_book_static"
+_DRAWN = "deepphenomena_drawn_records"  # where a page's records wait, while it is read, for the line under its title
 _LOGGER = logging.getLogger(__name__)
 
 # What a page with TeX can ask of MathJax: itself, TeX extensions, fonts, and the speech that its menu can switch on.
@@ -43,8 +44,9 @@ class RecordRenderer:
             return []
         env.note_dependency(str(cards.path(card.slug)))
         env.note_dependency(str(records.recorded_path(card.slug, FULL)))
-        beside = [recorded] if recorded and (shown.preset != FULL or shown.overrides) else []
-        return [nodes.raw(text=tables.claims_html(card, [shown, *beside]), format="html")]
+        drawn = [shown, recorded] if recorded and (shown.preset != FULL or shown.overrides) else [shown]
+        env.temp_data[_DRAWN] = drawn
+        return [nodes.raw(text=tables.claims_html(card, drawn), format="html")]
 
 
 class FigureRenderer:
@@ -62,6 +64,16 @@ class FigureRenderer:
         for image in images:
             image["alt"] = alt
         return images
+
+
+def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
+    """Say under a chapter's title how its claims stand: a reader need not scroll to the table at the end."""
+    drawn = app.env.temp_data.get(_DRAWN)
+    title = next(doctree.findall(nodes.title), None)
+    if drawn and title is not None:
+        link = nodes.reference("", "Every claim, measured", refuri="#claims", internal=True)
+        words = "; ".join(f"{record.preset}: {tables.headline([record])}" for record in drawn)
+        title.parent.insert(1, nodes.paragraph("", "", nodes.Text(f"{words}. "), link, classes=["dp-headline"]))
 
 
 def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
@@ -147,6 +159,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("scorecard-headline", ScorecardHeadline)
     app.add_directive("recorded-runs", RecordedRuns)
     app.connect("config-inited", serve_own_files)
+    app.connect("doctree-read", put_verdicts_first)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", mend_bibliography)
     app.connect("build-finished", copy_mathjax)

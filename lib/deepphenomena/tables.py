@@ -77,7 +77,8 @@ def claims_html(card: Card, records: Sequence[Record]) -> str:
         )
     provenance = "".join(f"<p><small>{html.escape(provenance_text(record))}</small></p>" for record in records)
     columns = f"{_column('Claim')}{_column('Paper')}{_column('Measured quantity')}{_column('Expected')}{head}"
-    return _table("Claims, what was measured (mean over seeds, 95% interval) and verdict", columns, rows) + provenance
+    table = _table("Claims, what was measured (mean over seeds, 95% interval) and verdict", columns, rows)
+    return f'<div id="claims">{table}{provenance}</div>'
 
 
 def _column(name: str) -> str:

@@ -51,6 +51,10 @@ def test_a_chapter_shows_its_title_figures_and_verdicts(card, page, address):
         figure.scroll_into_view_if_needed()
         assert figure.evaluate("image => image.complete && image.naturalWidth > 0")
         assert len(figure.get_attribute("alt")) > 20
+    first = page.locator("article h1 + p.dp-headline")
+    assert re.search(r"\d+ of \d+ claims reproduced", first.inner_text())
+    first.get_by_role("link").click()
+    assert page.locator("#claims").bounding_box()["y"] < 200
     rows = page.locator(".dp-claims tbody tr")
     assert rows.count() == len(card.claims)
     for row in rows.all():
