@@ -203,8 +203,9 @@ def save_then_die(store, state, *, last=False):
 checkpoints.Store.save = save_then_die
 trained = training.train_members(
     squared, {"w": jax.random.normal(jax.random.key(1), (3, 6))}, data, optimizer=optax.adam,
-    steps=np.array([20, 50, 50]), keys=jax.random.split(jax.random.key(2), 3), hyperparameters={"learning_rate": np.array([0.1, 0.2, 0.3])},
-    batch_size=5, record_every=7, measure=lambda p, h: {"loss": squared(p, h)}, held_out=data,
+    steps=np.array([20, 50, 50]), keys=jax.random.split(jax.random.key(2), 3),
+    hyperparameters={"learning_rate": np.array([0.1, 0.2, 0.3])}, batch_size=5,
+    record_every=7, measure=lambda p, h: {"loss": squared(p, h)}, held_out=data,
     checkpoint=Path(sys.argv[1]) if sys.argv[1] else None, checkpoint_seconds=0,
 )
 np.savez(sys.argv[3], *jax.tree.leaves(trained))
