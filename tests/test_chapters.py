@@ -7,6 +7,7 @@ import re
 import nbformat
 import papermill
 import pytest
+
 from deepphenomena import cards, records, runner
 from deepphenomena.claims import Verdict
 
@@ -70,7 +71,7 @@ def test_the_form_of_a_chapter(slug):
     cells = code_cells(slug)
     assert cells[0].source + "\n" == INSTALL
     assert cells[-2].source == "run.verdict()"
-    assert cells[-2].metadata.tags == ["nbval-ignore-output"]
+    assert cells[-2].metadata.tags == ["hide-input", "nbval-ignore-output"]
     assert cells[-1].source == "print(run.summary())"
     assert cells[-1].metadata.tags == ["remove-cell"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "stored from one run, in order"

@@ -1,15 +1,16 @@
 """The training loop against its closed form, its slow twin, and its own resumed self."""
 
+import os
 import signal
 import subprocess
 import sys
-import textwrap
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+
 from deepphenomena import training
 from deepphenomena.errors import InputError
 
@@ -81,6 +82,43 @@ def test_an_ensemble_equals_its_members_trained_alone(size):
         np.testing.assert_allclose(together.losses[k], alone.losses, rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(together.metrics["loss"][k], alone.metrics["loss"], rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(together.parameters["w"][k], alone.parameters["w"], rtol=1e-6, atol=1e-6)
+
+
+THREE_WAYS = """
+import jax, jax.numpy as jnp, numpy as np, optax
+from deepphenomena import training
+
+def squared(parameters, batch):
+    x, y = batch
+    return 0.5 * jnp.mean((x @ parameters["w"] - y) ** 2)
+
+x = jax.random.normal(jax.random.key(0), (24, 6))
+data = x, jnp.sin(x[:, 0])
+
+def train():
+    return training.train_members(
+        squared, {"w": jax.random.normal(jax.random.key(1), (8, 6))}, data, optimizer=optax.adam, steps=20,
+        keys=jax.random.split(jax.random.key(2), 8), hyperparameters={"learning_rate": np.linspace(0.01, 0.1, 8)},
+        batch_size=5, record_every=7, measure=lambda p, h: {"loss": squared(p, h)}, held_out=data,
+    )
+
+assert jax.device_count() == 8
+sharded = train()
+assert len(sharded.parameters["w"].sharding.device_set) == 8
+spread, training._spread = training._spread, lambda state, members: state
+batched = train()
+training._side_by_side = lambda parameters, members: False
+looped = train()
+for other in (batched, looped):
+    for a, b in zip(jax.tree.leaves(sharded), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+"""
+
+
+def test_looped_batched_and_sharded_members_are_the_same():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", THREE_WAYS], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_sample_is_drawn_once_an_epoch_and_epochs_differ():
@@ -214,9 +252,7 @@ np.savez(sys.argv[3], *jax.tree.leaves(trained))
 
 def test_a_run_killed_by_sigkill_goes_on_to_the_bit_identical_end(tmp_path):
     def train(folder, kill_at, out):
-        return subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(KILLED), folder, str(kill_at), str(tmp_path / out)]
-        )
+        return subprocess.run([sys.executable, "-c", KILLED, folder, str(kill_at), str(tmp_path / out)])
 
     assert train("", -1, "whole.npz").returncode == 0
     assert train(str(tmp_path / "kept"), 3, "never.npz").returncode == -signal.SIGKILL

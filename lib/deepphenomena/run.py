@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deepphenomena import cards, records, tables
+from deepphenomena import cards, compilation, records, tables
 from deepphenomena.cards import Card
 from deepphenomena.datasets import Dataset
 from deepphenomena.errors import InputError, unknown
@@ -136,7 +136,9 @@ def start(slug: str, **parameters: Any) -> Run:
     for name in _injected_by_papermill():
         if name not in card.parameters:
             raise unknown(f"parameter of {slug}", name, card.parameters)
-    return Run(card, card.values(overrides=parameters))
+    values = card.values(overrides=parameters)
+    compilation.use_persistent_cache()
+    return Run(card, values)
 
 
 def _injected_by_papermill() -> list[str]:

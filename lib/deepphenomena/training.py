@@ -158,6 +158,7 @@ def train_members(
     identity = (limits, length, batch_size, hyperparameters, data, parameters, jax.random.key_data(keys))
     store = checkpoints.Store(checkpoint, checkpoint_seconds, identity)
     done, state, losses, metrics = store.restore((0, state, losses, metrics))
+    state = _spread(state, members) if batched else state
     with progress.bar(int(limits.sum()), description) as shown:
         shown.update(int(np.minimum(limits, done * length).sum()))
         for current in range(int(done), rounds):
@@ -185,8 +186,18 @@ def train_members(
 
 
 def _side_by_side(parameters: PyTree, members: int) -> bool:
+    """Whether members are batched into one program: on accelerators, on many devices, and where they are tiny."""
+    if members > 1 and (jax.default_backend() != "cpu" or jax.device_count() > 1):
+        return True
     size = sum(np.prod(jnp.shape(leaf)[1:], dtype=int) for leaf in jax.tree.leaves(parameters))
-    return members > 1 and (jax.default_backend() != "cpu" or size < _SMALL_MEMBER)
+    return members > 1 and size < _SMALL_MEMBER
+
+
+def _spread(state: _Member, members: int) -> _Member:
+    """The members of a batched state spread evenly over as many devices as divide their number."""
+    count = max(n for n in range(1, jax.device_count() + 1) if members % n == 0)
+    mesh = jax.sharding.Mesh(jax.devices()[:count], ("members",))
+    return jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("members")))
 
 
 def _stack(trees: list[PyTree]) -> PyTree:
