@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import yaml
+
 from deepphenomena import cards
 from deepphenomena.errors import InputError
 

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pydantic
 import pytest
-from deepphenomena.claims import Claim, Expectation, Verdict, estimate, judge
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deepphenomena.claims import Claim, Expectation, Verdict, estimate, judge
 
 finite = st.floats(-1e6, 1e6)
 

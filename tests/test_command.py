@@ -9,6 +9,7 @@ import time
 
 import nbformat
 import pytest
+
 from deepphenomena import cards, cli, house, records, runner
 
 SLUG = "large_learning_rate_phase"

@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
+
 from deepphenomena import datasets, house
 from deepphenomena.errors import InputError
-from PIL import Image
 
 MIRROR = os.environ.get("DEEPPHENOMENA_MIRROR")
 PINNED = {  # records of runs carry these

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from deepphenomena import nets
 from flax import nnx
+
+from deepphenomena import nets
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear"])

@@ -6,6 +6,7 @@ import math
 import nbformat
 import numpy as np
 import pytest
+
 from deepphenomena import cards, datasets, house, records, start, tables
 from deepphenomena.claims import Verdict
 from deepphenomena.errors import InputError
