@@ -69,6 +69,14 @@ def test_a_chapters_paper_is_in_the_bibliography_and_cited(slug):
     assert any(f"`{paper.bibtex}`" in cell.source for cell in cells if cell.cell_type == "markdown")
 
 
+@pytest.mark.parametrize("slug", cards.slugs())
+def test_a_chapters_stored_outputs_hold_no_warning_and_no_error(slug):
+    cells = nbformat.read(cards.path(slug).with_suffix(".ipynb"), 4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert outputs, f"record the quick run: make record CHAPTER={slug}"
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+
+
 def test_every_entry_of_the_table_of_contents_is_a_page(pages):
     for name in [TOC["root"], *PART_OF]:
         assert "<h1>" in (pages / f"{name}.html").read_text(encoding="utf-8")
