@@ -4,6 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+
 from deepphenomena import cards
 
 CARDS = [cards.load(slug) for slug in cards.slugs()]

@@ -10,8 +10,9 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 import yaml
-from deepphenomena import cards, claims, cli, records
 from pybtex.database import parse_file
+
+from deepphenomena import cards, claims, cli, records
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
