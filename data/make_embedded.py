@@ -19,11 +19,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
 from deepphenomena import house
 from deepphenomena.datasets import catalogue
 from deepphenomena.datasets._arrays import Arrays, tiles
 from deepphenomena.datasets._complete import fetched
-from PIL import Image
 
 SIZES = {
     "mnist": {"train": 10_000, "test": 2_000},

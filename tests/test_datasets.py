@@ -326,7 +326,7 @@ def test_the_catalogue_names_a_licence_and_a_way_to_each_dataset():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda entry: entry.update(license="ours"), "unknown key 'datasets.grey.license': there are .*licence"),
+        (lambda entry: entry.update(license="ours"), "unknown key under datasets.grey 'license': there are .*licence"),
         (lambda entry: entry.pop("title"), "'datasets.grey.title' is missing"),
         (lambda entry: entry["splits"]["train"].update(size=0), "greater than 0.*found 0"),
         (lambda entry: entry["splits"]["train"].update(sha256="12"), "datasets.grey.splits.train.sha256.*found '12'"),

@@ -3,9 +3,9 @@
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 
-from tqdm.auto import tqdm as notebook_tqdm
 from tqdm.std import tqdm
 
 # Set by the runner: the terminal that a notebook's kernel, which has none of its own, may draw its bars on.
@@ -28,5 +28,13 @@ def bar(total: int, description: str, unit: str = "step") -> Iterator[tqdm]:
                 options = {"disable": True}
         elif not sys.stderr.isatty():
             watched = "ipykernel" in sys.modules and any(name in os.environ for name in _FRONT_END_VARIABLES)
-            kind, options = (notebook_tqdm, {}) if watched else (tqdm, {"disable": True})
+            kind, options = (_notebook_bar(), {}) if watched else (tqdm, {"disable": True})
         yield stack.enter_context(kind(total=total, desc=description, unit=unit, leave=False, **options))
+
+
+def _notebook_bar() -> type[tqdm]:
+    """The widget where ipywidgets is installed, a line of text where it is not; imported late, for it warns of that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from tqdm.autonotebook import tqdm as notebook_bar
+    return notebook_bar

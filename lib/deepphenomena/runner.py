@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 
 from deepphenomena import __version__, cards, house, progress, records
 from deepphenomena.cards import QUICK, Card
@@ -120,7 +122,7 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
                 kernel_name="python3",
                 progress_bar={"desc": card.slug, "leave": False} if sys.stderr.isatty() else True,
                 cwd=str(source.parent),
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warning on local sockets mends nothing here
+                kernel_manager_class=_QuietKernelManager,
             )
         except PapermillExecutionError as error:
             failed = out.with_suffix(".failed.ipynb")
@@ -129,6 +131,13 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
             raise RunError(
                 f"{card.slug} stopped in cell {error.exec_count}: {error.ename}: {reason}; see {failed}"
             ) from None
+
+
+class _QuietKernelManager(AsyncKernelManager):
+    """Starts kernels whose own log reaches no terminal; what a cell prints or raises still reaches the notebook."""
+
+    async def start_kernel(self, **options: Any) -> None:
+        await super().start_kernel(stderr=subprocess.DEVNULL, **options)
 
 
 def _check_writable(file: Path) -> None:

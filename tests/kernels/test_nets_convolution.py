@@ -3,10 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from deepphenomena.errors import InputError
-from deepphenomena.nets.convolution import Conv
 from flax import nnx
 from jax import numpy as jnp
+
+from deepphenomena.errors import InputError
+from deepphenomena.nets.convolution import Conv
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID", "CIRCULAR"])

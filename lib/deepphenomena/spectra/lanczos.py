@@ -69,8 +69,6 @@ def lanczos(product: VectorProduct, start: Vector, *, steps: int) -> LanczosDeco
     flat, unravel = ravel_pytree(start)
     steps = _check(product, start, flat, steps)
     dtype = jnp.promote_types(flat.dtype, jnp.float32)
-    # Chosen here and not by the caller: it only matters once the Krylov space of `start` is exhausted.
-    key = jax.random.key(0)
 
     def apply(vector):
         return ravel_pytree(product(unravel(vector.astype(flat.dtype))))[0].astype(dtype)
@@ -83,11 +81,7 @@ def lanczos(product: VectorProduct, start: Vector, *, steps: int) -> LanczosDeco
         rest = _orthogonalise(image, basis)
         length = _norm(rest)
         exhausted = length <= jnp.finfo(dtype).eps * scale
-        following = jax.lax.cond(
-            exhausted,
-            lambda: _orthogonalise(jax.random.normal(jax.random.fold_in(key, index), flat.shape, dtype), basis),
-            lambda: rest,
-        )
+        following = jax.lax.cond(exhausted, lambda: _fresh_direction(basis), lambda: rest)
         return (basis, _unit(following), scale), (_dot(vector, image), jnp.where(exhausted, 0, length))
 
     before = jnp.zeros((steps, flat.size), dtype), _unit(flat.astype(dtype)), jnp.zeros((), dtype)
@@ -171,6 +165,13 @@ def _orthogonalise(vector, basis):
     for _ in range(2):
         vector = vector - _dot(_dot(basis, vector), basis)
     return vector
+
+
+def _fresh_direction(basis):
+    """A direction orthogonal to the rows of `basis`, from the coordinate axis that they cover least."""
+    coverage = jnp.sum(basis**2, axis=0)
+    axis = (jnp.arange(coverage.size) == jnp.argmin(coverage)).astype(basis.dtype)
+    return _orthogonalise(axis, basis)
 
 
 def _dot(left, right):
