@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from deepphenomena.errors import InputError
 from deepphenomena.spectra.lanczos import check_count, lanczos, random_vector
@@ -31,7 +32,7 @@ class TraceEstimate(NamedTuple):
 
 
 def spectral_density(
-    product: VectorProduct, like: Vector, *, key: PRNGKeyArray, steps: int = 64, probes: int = 8
+    product: VectorProduct, like: PyTree, *, key: PRNGKeyArray, steps: int = 64, probes: int = 8
 ) -> SpectralDensity:
     """The eigenvalue density of a symmetric operator by stochastic Lanczos quadrature, in steps * probes products.
 
@@ -52,7 +53,9 @@ def spectral_density(
     return SpectralDensity(*jax.lax.map(quadrature, jax.random.split(key, probes)))
 
 
-def smooth(density: SpectralDensity, grid: Float[Array, " points"], *, width: float) -> Float[Array, " points"]:
+def smooth(
+    density: SpectralDensity, grid: Float[Array | np.ndarray, " points"], *, width: float
+) -> Float[Array, " points"]:
     """The density on `grid`, averaged over probes and blurred by a Gaussian of standard deviation `width`.
 
     `grid` and `width` are in the units of the eigenvalues and the result is per such unit; over a grid that covers the
@@ -66,7 +69,7 @@ def smooth(density: SpectralDensity, grid: Float[Array, " points"], *, width: fl
     return jnp.sum(density.weights * kernel, axis=(1, 2)) / density.nodes.shape[0]
 
 
-def trace(product: VectorProduct, like: Vector, *, key: PRNGKeyArray, probes: int = 32) -> TraceEstimate:
+def trace(product: VectorProduct, like: PyTree, *, key: PRNGKeyArray, probes: int = 32) -> TraceEstimate:
     """The trace of a symmetric operator from `probes` products with random signs (Hutchinson 1989).
 
     Unbiased, with variance 2 sum_{i != j} A_ij^2 / probes: exact for a diagonal matrix. `like` as `spectral_density`.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from deepphenomena.errors import InputError
 from deepphenomena.spectra.operators import (
@@ -128,7 +128,7 @@ def top_hessian_eigenvalue(loss: Loss, parameters: Vector, *, key: PRNGKeyArray,
     return top_eigenvalue(hessian_vector_product(loss, parameters), start, steps=steps)
 
 
-def random_vector(like: Vector, *, key: PRNGKeyArray) -> Vector:
+def random_vector(like: PyTree, *, key: PRNGKeyArray) -> Vector:
     """A tree of standard normal arrays with the shapes and dtypes of `like` (arrays or `jax.ShapeDtypeStruct`)."""
     leaves, treedef = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))
