@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from deepphenomena.errors import InputError
 from deepphenomena.spectra.lanczos import check_count, lanczos, random_vector
-from deepphenomena.spectra.operators import Vector, VectorProduct
+from deepphenomena.spectra.operators import VectorProduct
 
 
 class SpectralDensity(NamedTuple):
