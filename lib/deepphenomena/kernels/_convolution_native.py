@@ -18,26 +18,33 @@ def convolve(x, w, geometry):
     return lax.conv_general_dilated(x, w, geometry.stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def patches(x, geometry):
-    """Every window the kernel sees: (n, height, width, c) -> (n, height', width', kernel height · width · c)."""
-    (oh, ow), (kh, kw), (sh, sw) = geometry.output, geometry.kernel, geometry.stride
+def pad(x, geometry):
+    """Add the zeros that the kernel sees outside the image."""
     edges = [
         (low, max((output - 1) * stride + kernel - image - low, 0), 0)
         for image, kernel, output, stride, low in zip(*geometry, strict=True)
     ]
-    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
-    windows = [
-        x[:, i : i + (oh - 1) * sh + 1 : sh, j : j + (ow - 1) * sw + 1 : sw] for i in range(kh) for j in range(kw)
-    ]
-    return jnp.concatenate(windows, axis=-1)
+    return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
 
 
-def _by_patches(x, w, geometry):
-    return patches(x, geometry) @ w.reshape(-1, w.shape[-1])
+def window(x, i: int, j: int, geometry):
+    """What tap (i, j) sees of padded images: (n, height', width', c)."""
+    rows, columns = (
+        slice(first, first + (output - 1) * step + 1, step)
+        for first, output, step in zip((i, j), geometry.output, geometry.stride, strict=True)
+    )
+    return x[:, rows, columns]
+
+
+def by_patches(x, w, geometry):
+    """Every patch that the kernel sees, as the rows of one matrix, times the weights."""
+    x = pad(x, geometry)
+    taps = [window(x, i, j, geometry) for i in range(geometry.kernel[0]) for j in range(geometry.kernel[1])]
+    return jnp.concatenate(taps, axis=-1) @ w.reshape(-1, w.shape[-1])
 
 
 def _form(members: bool):
-    return jax.vmap(_by_patches, in_axes=(0, 0, None)) if members else convolve
+    return jax.vmap(by_patches, in_axes=(0, 0, None)) if members else convolve
 
 
 def forward(x, w, geometry):

@@ -1,0 +1,36 @@
+"""The benchmark table: `python -m tests.benchmarks [--only NAME ...] [--repeats N] [--record]` from the repository's root.
+
+Every form of a workload (ours, PyTorch, a naive JAX form, ...) lives in its own process, so that their thread pools
+and allocators cannot disturb each other; the forms run in turn, and the table gives medians of the alternating runs
+and the median of their paired ratios. On a shared machine read the ratios.
+"""
+
+import click
+
+from tests.benchmarks import report
+from tests.benchmarks.contestants import Unavailable, alternate
+from tests.benchmarks.workloads import WORKLOADS
+
+
+@click.command(help=__doc__)
+@click.option("--only", multiple=True, type=click.Choice(sorted(WORKLOADS)), help="These workloads alone.")
+@click.option("--repeats", default=9, show_default=True, type=click.IntRange(1), help="Timed runs of each form.")
+@click.option("--record", is_flag=True, help="Also write data/results/benchmarks.json, with provenance.")
+def main(only: tuple[str, ...], repeats: int, record: bool) -> None:
+    rows = []
+    click.echo(report.header())
+    for name, workload in WORKLOADS.items():
+        if only and name not in only:
+            continue
+        try:
+            row = report.row(name, workload, alternate(workload, repeats))
+        except Unavailable as problem:
+            click.echo(f"{name}: left out, {problem}")
+            continue
+        rows.append(row)
+        click.echo(report.line(row))
+    if record:
+        click.echo(f"written: {report.write(rows)}")
+
+
+main()

@@ -1,0 +1,119 @@
+"""Processes that each hold one form of a workload and run it when told."""
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from typing import Any, NamedTuple
+
+# Large temporaries stay with the process instead of going back to the system at every call, for every form alike.
+TUNABLES = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=20000000000:"
+    "glibc.malloc.arena_max=1:glibc.malloc.top_pad=67108864"
+)
+
+
+class Unavailable(Exception):
+    """A form cannot run here; the message says why."""
+
+
+class Workload(NamedTuple):
+    """Forms of one computation, by name; `ours` is ours. Each is a function that sets up and returns what to time.
+
+    Attributes:
+        module: where the forms are: a dictionary FORMS of set-up functions.
+        operations: floating-point operations of one run as the textbook counts them, or None.
+        must: the ratio the issue asks for (best peer's time over ours), and which forms are the peers.
+        peers: the forms that the ratio is taken against; the fastest counts.
+    """
+
+    module: str
+    peers: tuple[str, ...]
+    must: float | None = None
+    operations: float | None = None
+
+
+class Timing(NamedTuple):
+    """What one form's runs showed: seconds of each run, the first call's seconds, peak memory in bytes."""
+
+    seconds: list[float]
+    first: float
+    peak_memory: int
+
+
+class _Contestant:
+    def __init__(self, workload: Workload, form: str):
+        environment = os.environ | {"GLIBC_TUNABLES": TUNABLES}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.contestants", workload.module, form],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.ready = self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        line = self.process.stdout.readline()
+        if not line:
+            raise Unavailable(f"the process ended with code {self.process.wait()}")
+        answer = json.loads(line)
+        if "unavailable" in answer:
+            raise Unavailable(answer["unavailable"])
+        return answer
+
+    def run(self) -> dict[str, Any]:
+        self.process.stdin.write("run\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def alternate(workload: Workload, repeats: int) -> dict[str, Timing]:
+    """Run the forms of a workload in turn, `repeats` times each; forms that cannot run here are left out."""
+    contestants: dict[str, _Contestant] = {}
+    try:
+        for form in importlib.import_module(workload.module).FORMS:
+            try:
+                contestants[form] = _Contestant(workload, form)
+            except Unavailable:
+                if form == "ours":
+                    raise
+        answers = {form: [] for form in contestants}
+        for _ in range(repeats):
+            for form, contestant in contestants.items():
+                answers[form].append(contestant.run())
+    finally:
+        for contestant in contestants.values():
+            contestant.close()
+    return {
+        form: Timing([a["seconds"] for a in runs], contestants[form].ready["first"], runs[-1]["peak_memory"])
+        for form, runs in answers.items()
+    }
+
+
+def _serve(module: str, form: str) -> None:
+    answer = lambda **values: print(json.dumps(values), flush=True)  # noqa: E731
+    try:
+        run = importlib.import_module(module).FORMS[form]()
+    except ImportError as problem:
+        answer(unavailable=str(problem))
+        return
+    started = time.perf_counter()
+    run()
+    answer(first=time.perf_counter() - started)
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - started
+        answer(seconds=seconds, peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])

@@ -1,0 +1,98 @@
+"""The table of the benchmarks, and its record."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+
+from deepphenomena import house
+from tests.benchmarks.contestants import Timing, Workload
+
+
+def row(name: str, workload: Workload, timings: dict[str, Timing]) -> dict:
+    """One workload's medians and the paired ratio of the best peer to ours (above 1: ours is faster)."""
+    forms = {
+        form: {
+            "median_seconds": median(timing.seconds),
+            "first_call_seconds": timing.first,
+            "peak_memory_bytes": timing.peak_memory,
+        }
+        for form, timing in timings.items()
+    }
+    peers = [peer for peer in workload.peers if peer in timings]
+    best = min(peers, key=lambda peer: forms[peer]["median_seconds"], default=None)
+    ratios = {
+        form: median(theirs / ours for theirs, ours in zip(timing.seconds, timings["ours"].seconds, strict=True))
+        for form, timing in timings.items()
+        if form != "ours"
+    }
+    return {
+        "workload": name,
+        "forms": forms,
+        "best_peer": best,
+        "ratio": None if best is None else ratios[best],
+        "ratios": ratios,
+        "must": workload.must,
+        "gigaflops": workload.operations and workload.operations / forms["ours"]["median_seconds"] / 1e9,
+    }
+
+
+def header() -> str:
+    return f"{'workload':<28}{'ours':>10}{'ratio':>8}{'must':>6}{'GFLOP/s':>9}  others (median; their time over ours)"
+
+
+def line(row: dict) -> str:
+    ours = row["forms"]["ours"]["median_seconds"]
+    others = "; ".join(
+        f"{form} {_milliseconds(row['forms'][form]['median_seconds'])} ({ratio:.2f})"
+        for form, ratio in row["ratios"].items()
+    )
+    shown = [
+        "-" if value is None else format(value, form)
+        for value, form in ((row["ratio"], ".2f"), (row["must"], "g"), (row["gigaflops"], ".0f"))
+    ]
+    return f"{row['workload']:<28}{_milliseconds(ours):>10}{shown[0]:>8}{shown[1]:>6}{shown[2]:>9}  {others}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.4g} ms"
+
+
+def write(rows: list[dict]) -> Path:
+    """Write the rows with what they were measured on."""
+    path = house.data() / "results" / "benchmarks.json"
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps({"provenance": provenance(), "rows": rows}, indent=1) + "\n")
+    os.replace(beside, path)
+    return path
+
+
+def provenance() -> dict:
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit or None,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in ("jax", "jaxlib", "numpy", "scipy", "torch")},
+    }
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        names = [line for line in information.read_text().splitlines() if line.startswith("model name")]
+        return names[0].partition(":")[2].strip() if names else platform.processor()
+    return platform.processor()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
