@@ -1,4 +1,4 @@
-"""The benchmark table: `python -m tests.benchmarks [--only NAME ...] [--repeats N] [--record]` from the repository's root.
+"""The benchmark table: `python -m tests.benchmarks [--only NAME ...] [--repeats N] [--record]`, from the root.
 
 Every form of a workload (ours, PyTorch, a naive JAX form, ...) lives in its own process, so that their thread pools
 and allocators cannot disturb each other; the forms run in turn, and the table gives medians of the alternating runs
@@ -6,7 +6,6 @@ and the median of their paired ratios. On a shared machine read the ratios.
 """
 
 import click
-
 from tests.benchmarks import report
 from tests.benchmarks.contestants import Unavailable, alternate
 from tests.benchmarks.workloads import WORKLOADS

@@ -9,8 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
-from deepphenomena import house
 from tests.benchmarks.contestants import Timing, Workload
+
+from deepphenomena import house
 
 
 def row(name: str, workload: Workload, timings: dict[str, Timing]) -> dict:
