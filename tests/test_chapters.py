@@ -76,10 +76,11 @@ def test_the_form_of_a_chapter(slug):
     assert cells[-1].metadata.tags == ["remove-cell"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "stored from one run, in order"
     for cell in cells:
-        assert len(cell.source.splitlines()) < 34, (
+        assert len(cell.source.splitlines()) <= 32, (
             f"{cell.id}: a cell that needs a second screen belongs in the library"
         )
-        assert not any(output.output_type in ("error", "stream") for output in cell.outputs[:-1]), cell.id
+    for cell in cells[:-1]:  # figures and the record; printed numbers differ from machine to machine
+        assert all(output.output_type == "display_data" for output in cell.outputs), cell.id
 
 
 @pytest.mark.parametrize("slug", SLUGS)

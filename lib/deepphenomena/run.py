@@ -31,7 +31,7 @@ class Run:
         self._values = values
         self._started = datetime.datetime.now(datetime.UTC)
         self._measured: dict[str, list[float]] = {}
-        self._series: dict[str, dict[str, list[Any]]] = {}
+        self.series: dict[str, dict[str, list[Any]]] = {}
         self._datasets: dict[tuple, DatasetUse] = {}
 
     @property
@@ -63,21 +63,20 @@ class Run:
             )
         self._measured[claim.id] = measured.tolist()
 
-    def keep(self, name: str, **columns: Sequence | ArrayLike) -> dict[str, list[Any]]:
-        """Keep a figure's data in the record, as columns of equal length, and hand it back for the figure itself."""
+    def keep(self, name: str, **columns: Sequence | ArrayLike) -> None:
+        """Keep a figure's data in the record, under a name, as columns of equal length; `series` hands it back."""
         table = {column: np.asarray(values).tolist() for column, values in columns.items()}
         lengths = {column: len(values) for column, values in table.items()}
         if len(set(lengths.values())) != 1:
             raise InputError(f"series '{name}' has columns of different lengths {lengths}: give them one length")
-        self._series[name] = table
-        return table
+        self.series[name] = table
 
     def sources(self, name: str, preset: str = "full") -> dict[str, dict[str, list[Any]]]:
         """A kept series of this run and, where one was recorded, of the recorded run: {title: columns}.
 
         A figure draws one panel for each, so that the quick run stands beside the full one.
         """
-        shown = {f"this run ({self._label})": self._series[name]}
+        shown = {f"this run ({self._label})": self.series[name]}
         recorded = records.recorded(self.card.slug, preset)
         if recorded is not None and name in recorded.series and recorded.preset != self._label:
             shown[f"recorded run ({preset}, {recorded.provenance.device})"] = recorded.series[name]
@@ -98,7 +97,7 @@ class Run:
             outcomes=[
                 records.outcome(claim, self._measured.get(claim.id, []), self.preset) for claim in self.card.claims
             ],
-            series=_finite(self._series),
+            series=_finite(self.series),
             datasets=list(self._datasets.values()),
             provenance=records.provenance(self._started),
         )
