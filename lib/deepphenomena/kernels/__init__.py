@@ -7,12 +7,20 @@ from deepphenomena.kernels._convolution_spectrum import (
     top_singular_value_of_convolution,
 )
 from deepphenomena.kernels._deep_scan import deep_scan
+from deepphenomena.kernels._kernel_matrix import KernelMatrices, kernel_matrix
+from deepphenomena.kernels._kernel_matrix_convolutional import convolutional_kernel_matrix
+from deepphenomena.kernels._kernel_reference import convolutional_kernel_matrix_reference, kernel_matrix_reference
 
 __all__ = [
+    "KernelMatrices",
     "check_convolution",
     "convolution",
     "convolution_reference",
+    "convolutional_kernel_matrix",
+    "convolutional_kernel_matrix_reference",
     "deep_scan",
+    "kernel_matrix",
+    "kernel_matrix_reference",
     "project_to_operator_norm_ball",
     "singular_values_of_convolution",
     "top_singular_value_of_convolution",
