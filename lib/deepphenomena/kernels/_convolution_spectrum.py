@@ -99,7 +99,7 @@ def project_to_operator_norm_ball(
 
 
 def _fourier(w, input_shape) -> tuple[np.ndarray, np.ndarray]:
-    """One frequency of each pair (f, −f), whose symbols are conjugate, as rows over the taps; and which rows are pairs."""
+    """One frequency of every conjugate pair (f, −f), as rows over the taps; and which rows stand for a pair."""
     if w.ndim != 4 or 0 in w.shape or not jnp.issubdtype(w.dtype, jnp.floating):
         raise InputError(f"weights {w.dtype}{w.shape}: they must be real and (height, width, channels, features).")
     if len(input_shape) != 2 or not all(isinstance(size, int) and size >= 1 for size in input_shape):
