@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 # Large temporaries stay with the process instead of going back to the system at every call, for every form alike.
@@ -24,16 +25,20 @@ class Workload(NamedTuple):
     """Forms of one computation, by name; `ours` is ours. Each is a function that sets up and returns what to time.
 
     Attributes:
-        module: where the forms are: a dictionary FORMS of set-up functions.
-        operations: floating-point operations of one run as the textbook counts them, or None.
-        must: the ratio the issue asks for (best peer's time over ours), and which forms are the peers.
+        forms: where they are: a module of `workloads` with a dictionary FORMS, or module.DICTIONARY.
         peers: the forms that the ratio is taken against; the fastest counts.
+        must: the ratio asked for, the best peer's time over ours.
+        operations: floating-point operations of one run as a direct sum would need them, or None.
     """
 
-    module: str
+    forms: str
     peers: tuple[str, ...]
     must: float | None = None
     operations: float | None = None
+
+    def load(self) -> dict[str, Callable]:
+        module, _, name = self.forms.partition(".")
+        return getattr(importlib.import_module(f"tests.benchmarks.workloads.{module}"), name or "FORMS")
 
 
 class Timing(NamedTuple):
@@ -45,10 +50,10 @@ class Timing(NamedTuple):
 
 
 class _Contestant:
-    def __init__(self, workload: Workload, form: str):
+    def __init__(self, workload: Workload, form: str, interpreter: str):
         environment = os.environ | {"GLIBC_TUNABLES": TUNABLES}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.contestants", workload.module, form],
+            [interpreter, "-m", "tests.benchmarks.contestants", workload.forms, form],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -75,13 +80,16 @@ class _Contestant:
         self.process.wait()
 
 
-def alternate(workload: Workload, repeats: int) -> dict[str, Timing]:
-    """Run the forms of a workload in turn, `repeats` times each; forms that cannot run here are left out."""
+def alternate(workload: Workload, repeats: int, interpreters: Mapping[str, str]) -> dict[str, Timing]:
+    """Run the forms of a workload in turn, `repeats` times each; forms that cannot run here are left out.
+
+    `interpreters` gives another Python for a form by name.
+    """
     contestants: dict[str, _Contestant] = {}
     try:
-        for form in importlib.import_module(workload.module).FORMS:
+        for form in workload.load():
             try:
-                contestants[form] = _Contestant(workload, form)
+                contestants[form] = _Contestant(workload, form, interpreters.get(form, sys.executable))
             except Unavailable:
                 if form == "ours":
                     raise
@@ -98,10 +106,12 @@ def alternate(workload: Workload, repeats: int) -> dict[str, Timing]:
     }
 
 
-def _serve(module: str, form: str) -> None:
-    answer = lambda **values: print(json.dumps(values), flush=True)  # noqa: E731
+def _serve(forms: str, form: str) -> None:
+    def answer(**values):
+        print(json.dumps(values), flush=True)
+
     try:
-        run = importlib.import_module(module).FORMS[form]()
+        run = Workload(forms, ()).load()[form]()
     except ImportError as problem:
         answer(unavailable=str(problem))
         return

@@ -31,19 +31,21 @@ def row(name: str, workload: Workload, timings: dict[str, Timing]) -> dict:
         for form, timing in timings.items()
         if form != "ours"
     }
+    memory = None if best is None else forms["ours"]["peak_memory_bytes"] / forms[best]["peak_memory_bytes"]
     return {
         "workload": name,
         "forms": forms,
         "best_peer": best,
         "ratio": None if best is None else ratios[best],
         "ratios": ratios,
+        "memory_ratio": memory,
         "must": workload.must,
         "gigaflops": workload.operations and workload.operations / forms["ours"]["median_seconds"] / 1e9,
     }
 
 
 def header() -> str:
-    return f"{'workload':<28}{'ours':>10}{'ratio':>8}{'must':>6}{'GFLOP/s':>9}  others (median; their time over ours)"
+    return f"{'workload':<28}{'ours':>10}{'ratio':>8}{'must':>6}{'memory':>8}{'GFLOP/s':>9}  others (time, over ours)"
 
 
 def line(row: dict) -> str:
@@ -54,9 +56,15 @@ def line(row: dict) -> str:
     )
     shown = [
         "-" if value is None else format(value, form)
-        for value, form in ((row["ratio"], ".2f"), (row["must"], "g"), (row["gigaflops"], ".0f"))
+        for value, form in (
+            (row["ratio"], ".2f"),
+            (row["must"], "g"),
+            (row["memory_ratio"], ".2f"),
+            (row["gigaflops"], ".0f"),
+        )
     ]
-    return f"{row['workload']:<28}{_milliseconds(ours):>10}{shown[0]:>8}{shown[1]:>6}{shown[2]:>9}  {others}"
+    ratio, must, memory, gigaflops = shown
+    return f"{row['workload']:<28}{_milliseconds(ours):>10}{ratio:>8}{must:>6}{memory:>8}{gigaflops:>9}  {others}"
 
 
 def _milliseconds(seconds: float) -> str:

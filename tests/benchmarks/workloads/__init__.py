@@ -1,11 +1,23 @@
-"""The workloads, by name. Each module's docstring says what is computed and from where it is known to be slow."""
+"""The workloads, by name. Each module's docstring says what is computed."""
 
 from tests.benchmarks.contestants import Workload
 
-_HERE = __name__
+_STEP = 3 * 7.474e9  # forward and both transposes of the five convolutions, batch 128
+_TANGENTS = ("neural-tangents",)
 
 WORKLOADS = {
-    "matmul peak": Workload(f"{_HERE}.peak", (), operations=2 * 2048**3),
-    "conv-net training step": Workload(f"{_HERE}.training_step", ("PyTorch",), must=1.0, operations=3 * 7.474e9),
-    "deep CNN step, depth 200": Workload(f"{_HERE}.deep_network", ("PyTorch",), must=0.9, operations=200 * 3 * 37.7e6),
+    "matmul peak": Workload("peak", (), operations=2 * 2048**3),
+    "convolution gradient, scan": Workload("traps.SCAN", ("naive JAX",)),
+    "convolution gradient, vmap": Workload("traps.MEMBERS", ("naive JAX",)),
+    "conv-net training step": Workload("training_step", ("PyTorch",), must=1.0, operations=_STEP),
+    "8 seeds": Workload("seeds", ("PyTorch",), must=1.0, operations=2 * _STEP),
+    "deep CNN step, depth 1,000": Workload("deep_network", ("PyTorch",), must=0.9, operations=1000 * 3 * 37.7e6),
+    "second-order MAML": Workload("maml", ("PyTorch, loop", "PyTorch, torch.func"), must=1.3),
+    "NNGP + NTK, fully connected": Workload("infinite_width.DENSE", _TANGENTS, must=1.2),
+    "NNGP + NTK, flatten": Workload("infinite_width.FLATTEN", _TANGENTS, must=2.0),
+    "NNGP + NTK, pooled": Workload("infinite_width.POOL", _TANGENTS, must=10.0),
+    "CCA": Workload("similarity.CCA", ("NumPy, SVD",), must=3.0),
+    "CKA": Workload("similarity.CKA", ("NumPy, n x n Gram",), must=25.0),
+    "Hessian-vector product": Workload("hessian_product", ("PyTorch",), must=1.3),
+    "singular values": Workload("spectrum", ("NumPy",), must=2.7),
 }

@@ -1,11 +1,11 @@
-"""One gradient step of a very deep tanh network of 3 x 3 convolutions: 32 images of 8 x 8 x 32, circular padding."""
+"""One gradient step of a very deep tanh network of 3 x 3 convolutions, depth 1,000: 32 images of 8 x 8 x 32."""
 
 import jax
 from jax import numpy as jnp
 
-from deepphenomena.kernels import convolution
+from deepphenomena.kernels import convolution, deep_scan
 
-DEPTH, BATCH, SIZE, CHANNELS = 200, 32, 8, 32
+DEPTH, BATCH, SIZE, CHANNELS = 1000, 32, 8, 32
 
 
 def weights():
@@ -15,8 +15,7 @@ def weights():
 
 def _ours():
     def loss(w, x):
-        x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(convolution(x, w)), None), x, w)
-        return jnp.mean(x**2)
+        return jnp.mean(deep_scan(lambda w, x: jnp.tanh(convolution(x, w)), w, x) ** 2)
 
     step = jax.jit(lambda w, x: w - 0.1 * jax.grad(loss)(w, x))
     w, x = weights(), jax.random.normal(jax.random.key(1), (BATCH, SIZE, SIZE, CHANNELS))

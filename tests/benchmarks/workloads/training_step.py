@@ -29,10 +29,10 @@ def loss_with(form):
     return loss
 
 
-def batch():
+def batch(size=BATCH):
     return (
-        jax.random.normal(jax.random.key(1), (BATCH, 32, 32, 3)),
-        jax.random.randint(jax.random.key(2), (BATCH,), 0, CLASSES),
+        jax.random.normal(jax.random.key(1), (size, 32, 32, 3)),
+        jax.random.randint(jax.random.key(2), (size,), 0, CLASSES),
     )
 
 
@@ -53,18 +53,29 @@ def _jax(form):
     return setup
 
 
-def _torch():
+def torch_network():
     import torch
 
     torch.manual_seed(0)
     layers = []
     for given, made, stride in LAYERS:
         layers += [torch.nn.Conv2d(given, made, 3, stride, 1, bias=False), torch.nn.ReLU()]
-    network = torch.nn.Sequential(
+    return torch.nn.Sequential(
         *layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(LAYERS[-1][1], CLASSES, bias=False)
     ).to(memory_format=torch.channels_last)
-    images = torch.randn(BATCH, 3, 32, 32).to(memory_format=torch.channels_last)
-    labels = torch.randint(0, CLASSES, (BATCH,))
+
+
+def torch_batch(size):
+    import torch
+
+    images = torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last)
+    return images, torch.randint(0, CLASSES, (size,))
+
+
+def torch_step(size):
+    import torch
+
+    network, (images, labels) = torch_network(), torch_batch(size)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
 
     def step():
@@ -75,4 +86,8 @@ def _torch():
     return step
 
 
-FORMS = {"ours": _jax(convolution), "naive JAX": _jax(convolution_reference), "PyTorch": _torch}
+FORMS = {
+    "ours": _jax(convolution),
+    "naive JAX": _jax(convolution_reference),
+    "PyTorch": lambda: torch_step(BATCH),
+}

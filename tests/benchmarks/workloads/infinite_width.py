@@ -1,0 +1,67 @@
+"""NNGP and NTK together, of three hidden ReLU layers: fully connected, convolutional, pooled; against neural-tangents.
+
+neural-tangents does not import with the JAX of this library; give the Python of an environment that has it:
+`--interpreter neural-tangents=PATH`.
+"""
+
+import jax
+
+VARIANCES = {"weight_variance": 2.0, "bias_variance": 0.1}
+
+
+def _pair(*shape):
+    return tuple(jax.random.normal(jax.random.key(i), shape) for i in range(2))
+
+
+def _run(form, inputs):
+    compiled = jax.jit(lambda x1, x2: tuple(form(x1, x2)))
+    return lambda: jax.block_until_ready(compiled(*inputs))
+
+
+def _dense():
+    return _pair(1000, 784)
+
+
+def _images():
+    return _pair(100, 16, 16, 3)
+
+
+def _few_images():
+    return _pair(16, 16, 16, 3)
+
+
+def _library(name, inputs, **options):
+    def setup():
+        from deepphenomena import kernels
+
+        return _run(lambda x1, x2: getattr(kernels, name)(x1, x2, depth=3, **VARIANCES, **options), inputs())
+
+    return setup
+
+
+def _neural_tangents(inputs, readout=None):
+    def setup():
+        from neural_tangents import stax
+
+        scale = {"W_std": VARIANCES["weight_variance"] ** 0.5, "b_std": VARIANCES["bias_variance"] ** 0.5}
+        layer = stax.Dense(1, **scale) if readout is None else stax.Conv(1, (3, 3), padding="CIRCULAR", **scale)
+        middle = [] if readout is None else [stax.Flatten() if readout == "flatten" else stax.GlobalAvgPool()]
+        kernel = stax.serial(*[layer, stax.Relu()] * 3, *middle, stax.Dense(1, **scale))[2]
+        return _run(lambda x1, x2: kernel(x1, x2, ("nngp", "ntk")), inputs())
+
+    return setup
+
+
+def _forms(name, inputs, readout=None):
+    options = {} if readout is None else {"readout": readout}
+    return {
+        "ours": _library(name, inputs, **options),
+        "naive JAX": _library(f"{name}_reference", inputs, **options),
+        "neural-tangents": _neural_tangents(inputs, readout),
+    }
+
+
+DENSE = _forms("kernel_matrix", _dense)
+FLATTEN = _forms("convolutional_kernel_matrix", _images, "flatten")
+# The plain recursion on all pairs of pixels is what neural-tangents does here.
+POOL = _forms("convolutional_kernel_matrix", _few_images, "pool")

@@ -1,0 +1,44 @@
+"""One training step of 8 seeds of the network of `training_step`, batch 32 each, in one program."""
+
+import jax
+from tests.benchmarks.workloads import training_step
+
+from deepphenomena.kernels import convolution, convolution_reference
+
+SEEDS, BATCH = 8, 32
+
+
+def _data():
+    images = jax.random.normal(jax.random.key(1), (SEEDS, BATCH, 32, 32, 3))
+    return images, jax.random.randint(jax.random.key(2), (SEEDS, BATCH), 0, training_step.CLASSES)
+
+
+def _jax(form, transform):
+    def setup():
+        members = jax.vmap(training_step.parameters)(jax.random.split(jax.random.key(0), SEEDS))
+        step, data = jax.jit(transform(training_step.step_with(form))), _data()
+        return lambda: jax.block_until_ready(step(members, *data))
+
+    return setup
+
+
+def _in_turn(step):
+    return lambda members, images, labels: jax.lax.map(lambda member: step(*member), (members, images, labels))
+
+
+def _torch():
+    steps = [training_step.torch_step(BATCH) for _ in range(SEEDS)]
+
+    def run():
+        for step in steps:
+            step()
+
+    return run
+
+
+FORMS = {
+    "ours": _jax(convolution, _in_turn),
+    "ours, vmap": _jax(convolution, jax.vmap),
+    "naive JAX": _jax(convolution_reference, jax.vmap),
+    "PyTorch": _torch,
+}
