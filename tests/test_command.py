@@ -22,6 +22,8 @@ MEASURE = "run.measure('maximal_rate', [4.0 + 0.01 * seed for seed in run.seeds]
 
 @pytest.fixture
 def command(monkeypatch, capfd):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the test process keeps its own handlers
+
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["deepphenomena", *map(str, arguments)])
         try:
@@ -166,7 +168,12 @@ def test_ctrl_c_leaves_nothing_half_written_and_no_kernel_behind(tmp_path):
         time.sleep(0.2)
     time.sleep(4)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     assert process.returncode == 130
     assert err.strip().splitlines()[-1].startswith("deepphenomena: interrupted")
     assert "Traceback" not in err
@@ -183,3 +190,25 @@ def alive(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_an_interrupt_that_nobody_heard_is_raised_again():
+    program = """
+import signal, time
+from deepphenomena import cli
+cli._SECONDS_TO_STOP = 1
+
+class Deaf:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def forever(**_):
+    Deaf()
+    time.sleep(60)
+
+cli.command = forever
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 130
+    assert done.stderr.strip().splitlines()[-1].startswith("deepphenomena: interrupted")

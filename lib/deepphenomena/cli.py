@@ -1,14 +1,18 @@
 """The `deepphenomena` command."""
 
 import json
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from deepphenomena import __version__, cards, runner, tables
 from deepphenomena.cards import QUICK
 from deepphenomena.errors import InputError, RunError
+
+_SECONDS_TO_STOP = 10  # more than a kernel needs to shut down
 
 
 class _Parameter(click.ParamType):
@@ -101,6 +105,8 @@ def _literal(value: cards.Value) -> str:
 
 def main() -> None:
     """Run the command: what a person got wrong is one line and exit status 2; a run that stopped 1; Ctrl-C 130."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGALRM, _interrupt)
     try:
         command(standalone_mode=False)
     except InputError as error:
@@ -110,7 +116,14 @@ def main() -> None:
     except click.ClickException as error:
         _fail(f"{error.format_message()} See 'deepphenomena --help'.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        signal.alarm(0)
         _fail("interrupted: nothing half-written; the same command goes on from its last checkpoint", 130)
+
+
+def _interrupt(*_: Any) -> None:
+    """Stop, and again after some seconds: an interrupt that falls into a destructor or a callback is lost there."""
+    signal.alarm(_SECONDS_TO_STOP)
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, status: int) -> None:
