@@ -54,14 +54,12 @@ def _neural_tangents(inputs, readout=None):
 
 def _forms(name, inputs, readout=None):
     options = {} if readout is None else {"readout": readout}
-    return {
-        "ours": _library(name, inputs, **options),
-        "naive JAX": _library(f"{name}_reference", inputs, **options),
-        "neural-tangents": _neural_tangents(inputs, readout),
-    }
+    forms = {"ours": _library(name, inputs, **options), "neural-tangents": _neural_tangents(inputs, readout)}
+    if readout != "flatten":  # there the plain recursion, on all pairs of pixels, needs tens of gigabytes
+        forms["naive JAX"] = _library(f"{name}_reference", inputs, **options)
+    return forms
 
 
 DENSE = _forms("kernel_matrix", _dense)
 FLATTEN = _forms("convolutional_kernel_matrix", _images, "flatten")
-# The plain recursion on all pairs of pixels is what neural-tangents does here.
 POOL = _forms("convolutional_kernel_matrix", _few_images, "pool")
