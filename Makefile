@@ -44,7 +44,7 @@ lint: $(READY) ## check style and form of all Python, notebooks included
 	$(BIN)/ruff format --check
 
 bench: $(READY) ## time the library's fast paths against their plain references
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python tests/benchmarks
 
 lock: $(READY) ## choose the newest allowed version of every dependency and write requirements.lock
 	printf 'editables\nhatchling\nuv\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.12 \

@@ -1,4 +1,4 @@
-"""The benchmark table: `python -m tests.benchmarks [--only NAME ...] [--repeats N] [--record]`, from the root.
+"""The benchmark table: `python tests/benchmarks [--only NAME ...] [--repeats N] [--record]`.
 
 Every form of a workload (ours, PyTorch, a naive JAX form, ...) lives in its own process, so that their thread pools
 and allocators cannot disturb each other; the forms run in turn, and the table gives medians of the alternating runs
@@ -6,9 +6,9 @@ and the median of their paired ratios. On a shared machine read the ratios.
 """
 
 import click
-from tests.benchmarks import report
-from tests.benchmarks.contestants import Unavailable, alternate
-from tests.benchmarks.workloads import WORKLOADS
+import report
+from contestants import Unavailable, alternate
+from workloads import WORKLOADS
 
 
 @click.command(help=__doc__)

@@ -38,7 +38,7 @@ class Workload(NamedTuple):
 
     def load(self) -> dict[str, Callable]:
         module, _, name = self.forms.partition(".")
-        return getattr(importlib.import_module(f"tests.benchmarks.workloads.{module}"), name or "FORMS")
+        return getattr(importlib.import_module(f"workloads.{module}"), name or "FORMS")
 
 
 class Timing(NamedTuple):
@@ -53,7 +53,7 @@ class _Contestant:
     def __init__(self, workload: Workload, form: str, interpreter: str):
         environment = os.environ | {"GLIBC_TUNABLES": TUNABLES}
         self.process = subprocess.Popen(
-            [interpreter, "-m", "tests.benchmarks.contestants", workload.forms, form],
+            [interpreter, __file__, workload.forms, form],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

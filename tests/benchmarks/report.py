@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.contestants import Timing, Workload
+from contestants import Timing, Workload
 
 from deepphenomena import house
 

@@ -1,6 +1,6 @@
 """The workloads, by name. Each module's docstring says what is computed."""
 
-from tests.benchmarks.contestants import Workload
+from contestants import Workload
 
 _STEP = 3 * 7.474e9  # forward and both transposes of the five convolutions, batch 128
 _TANGENTS = ("neural-tangents",)

@@ -1,9 +1,9 @@
 """A Hessian-vector product of the loss of `training_step`'s network on 256 images."""
 
 import jax
-from tests.benchmarks.workloads import training_step
 
 from deepphenomena.kernels import convolution, convolution_reference
+from workloads import training_step
 
 IMAGES, CHUNK = 256, 32
 

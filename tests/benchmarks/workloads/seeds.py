@@ -1,9 +1,9 @@
 """One training step of 8 seeds of the network of `training_step`, batch 32 each, in one program."""
 
 import jax
-from tests.benchmarks.workloads import training_step
 
 from deepphenomena.kernels import convolution, convolution_reference
+from workloads import training_step
 
 SEEDS, BATCH = 8, 32
 
