@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
-from deepphenomena import __version__, cards, house, progress, records
+from deepphenomena import __version__, cards, environment, house, progress, records
 from deepphenomena.cards import QUICK, Card
 from deepphenomena.errors import InputError, RunError
 from deepphenomena.records import Record
@@ -59,7 +59,7 @@ def execute(
     _check_writable(beside)
     checkpoints = house.cache() / "checkpoints" / f"{slug}-{_digest([values, __version__, records.code_state()[0]])}"
     try:
-        with _environment({CHECKPOINTS_VARIABLE: str(checkpoints), **_terminal()}):
+        with _environment({CHECKPOINTS_VARIABLE: str(checkpoints), **environment.for_speed(), **_terminal()}):
             _papermill(card, source, beside, {n: v for n, v in values.items() if v != card.values()[n]}, out)
         record = records.read(beside)
         os.replace(beside, out)

@@ -10,12 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-# Large temporaries stay with the process instead of going back to the system at every call, for every form alike.
-TUNABLES = (
-    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=20000000000:"
-    "glibc.malloc.arena_max=1:glibc.malloc.top_pad=67108864"
-)
-
 
 class Unavailable(Exception):
     """A form cannot run here; the message says why."""
@@ -51,13 +45,12 @@ class Timing(NamedTuple):
 
 class _Contestant:
     def __init__(self, workload: Workload, form: str, interpreter: str):
-        environment = os.environ | {"GLIBC_TUNABLES": TUNABLES}
         self.process = subprocess.Popen(
             [interpreter, __file__, workload.forms, form],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=os.environ | _variables(form),
         )
         self.ready = self._answer()
 
@@ -104,6 +97,15 @@ def alternate(workload: Workload, repeats: int, interpreters: Mapping[str, str])
         form: Timing([a["seconds"] for a in runs], contestants[form].ready["first"], runs[-1]["peak_memory"])
         for form, runs in answers.items()
     }
+
+
+def _variables(form: str) -> dict[str, str]:
+    from deepphenomena import environment  # here, because another Python's contestant may not have it
+
+    variables = environment.for_speed()
+    if form != "ours":  # the allocator's setting helps every form; that of OpenBLAS would slow NumPy's large products
+        variables.pop("OPENBLAS_NUM_THREADS", None)
+    return variables
 
 
 def _serve(forms: str, form: str) -> None:

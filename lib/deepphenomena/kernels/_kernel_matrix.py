@@ -1,5 +1,6 @@
 """Kernel matrices of infinitely wide, fully connected networks, tile by tile."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float
 
 from deepphenomena.errors import InputError, unknown
 from deepphenomena.kernels._dual_activations import DUALS
+from deepphenomena.kernels._kernel_matrix_gpu import matrices_on_gpu
 from deepphenomena.kernels._kernel_tiles import Prior, climb, from_tiles, through, through_layers
 
 
@@ -63,6 +65,18 @@ def kernel_matrix(
     prior, dual = Prior(weight_variance, bias_variance), DUALS[activation]
     one, other = (None if x is None else _Inputs(x, *climb(dual, prior, depth, _squares(x))) for x in (x1, x2))
 
+    def tiled(one, other):
+        return _in_tiles(one, other, prior, dual, tile)
+
+    def fused(one, other):
+        return _fused(activation, one, other, prior)
+
+    pallas = tile is None and depth > 0 and one.x.dtype == jnp.float32
+    nngp, ntk = lax.platform_dependent(one, other, **({"cuda": fused} if pallas else {}), default=tiled)
+    return KernelMatrices(nngp, ntk)
+
+
+def _in_tiles(one, other, prior, dual, tile):
     def layer(pair, sides):
         one, other = sides
         return through(dual, prior.affine(*pair), jax.tree.map(lambda side: side[:, None], one), other)
@@ -70,11 +84,34 @@ def kernel_matrix(
     def of_tile(one, other):
         # Read from its own memory, a layer's side is one contiguous load for a row of the tile.
         sides = lax.optimization_barrier(jax.tree.map(lambda side: side.T, (one.sides, other.sides)))
-        return jnp.stack(prior.affine(*through_layers(layer, one.x @ other.x.T / x1.shape[1], sides)))
+        return jnp.stack(prior.affine(*through_layers(layer, one.x @ other.x.T / one.x.shape[1], sides)))
 
     # A CPU's tile fits one core's cache; elsewhere a tile is as large as keeps temporaries small beside the result.
-    diagonal = jnp.stack(prior.affine(*one.last)) if x2 is None else None
-    return KernelMatrices(*from_tiles(of_tile, one, other, diagonal=diagonal, tile=tile, cpu=256, elsewhere=4096))
+    diagonal = _diagonal(one, prior) if other is None else None
+    return from_tiles(of_tile, one, other, diagonal=diagonal, tile=tile, cpu=256, elsewhere=4096)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _fused(activation, one, other, prior):
+    nngp, ntk = matrices_on_gpu(one, other, dual=DUALS[activation], prior=prior)
+    if other is not None:
+        return nngp, ntk
+    here = jnp.arange(nngp.shape[0])
+    return tuple(k.at[here, here].set(d) for k, d in zip((nngp, ntk), _diagonal(one, prior), strict=True))
+
+
+@_fused.defjvp
+def _fused_jvp(activation, primals, tangents):
+    """The derivatives of the same function in its other form."""
+
+    def tiled(one, other, prior):
+        return _in_tiles(one, other, prior, DUALS[activation], None)
+
+    return _fused(activation, *primals), jax.jvp(tiled, primals, tangents)[1]
+
+
+def _diagonal(inputs, prior):
+    return jnp.stack(prior.affine(*inputs.last))
 
 
 class _Inputs(NamedTuple):
