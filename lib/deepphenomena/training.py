@@ -17,6 +17,7 @@ from deepphenomena.errors import InputError
 
 Loss = Callable[[PyTree, PyTree], Float[Array, ""]]
 Measure = Callable[[PyTree, PyTree], Mapping[str, Float[Array, ""]]]
+Draw = Callable[..., PyTree]
 
 # On a CPU, members below this many parameters are trained side by side by vmap; larger ones fill the cores alone, and
 # batching their weights only turns matrix products and convolutions into slower forms.
@@ -104,6 +105,8 @@ def train_members(
     keys: Key[Array, " members"] | None = None,
     hyperparameters: Mapping[str, Float[Array, " members"]] | None = None,
     batch_size: int | None = None,
+    draw: Draw | None = None,
+    source: PyTree = None,
     record_every: int | None = None,
     measure: Measure | None = None,
     held_out: PyTree = None,
@@ -127,6 +130,9 @@ def train_members(
         keys: a random key for each member, needed where batches are drawn.
         hyperparameters: named arrays with one value per member, handed to `optimizer` by name.
         batch_size: samples per step, drawn without replacement within an epoch; None takes all samples at every step.
+        draw: `draw(batch, source, step=step, key=key)`, what the step's loss is given instead of its batch: augmented
+            images, fresh samples of a stream. `step` counts from 0 and `key` is new at every step.
+        source: a pytree handed to `draw`.
         record_every: steps between two measurements; None measures only at the start and the end.
         measure: `measure(parameters, held_out)`, a dict of scalars.
         held_out: a pytree handed to `measure`.
@@ -140,7 +146,7 @@ def train_members(
             number, or a checkpoint folder that holds another training.
     """
     hyperparameters = {name: jnp.asarray(values) for name, values in (hyperparameters or {}).items()}
-    members, samples = _check(parameters, data, steps, keys, hyperparameters, batch_size)
+    members, samples = _check(parameters, data, steps, keys, hyperparameters, batch_size, draw)
     limits = np.broadcast_to(np.asarray(steps, np.int32), members)
     length = int(min(record_every or limits.max(), limits.max()))
     keys = jax.random.split(jax.random.key(0), members) if keys is None else keys
@@ -155,7 +161,7 @@ def train_members(
     for name, values in first.items():
         metrics[name][:, 0] = values
 
-    identity = (limits, length, batch_size, hyperparameters, data, parameters, jax.random.key_data(keys))
+    identity = (limits, length, batch_size, hyperparameters, data, parameters, jax.random.key_data(keys), source)
     store = checkpoints.Store(checkpoint, checkpoint_seconds, identity)
     done, state, losses, metrics = store.restore((0, state, losses, metrics))
     state = _spread(state, members) if batched else state
@@ -166,8 +172,8 @@ def train_members(
             if not active.any():
                 break
             new_losses, measured, state = _advance(
-                state, active, data, held_out, hyperparameters, limits, stop_above,
-                loss=loss, optimizer=optimizer, measure=measure, batch_size=batch_size, length=length,
+                state, active, data, source, held_out, hyperparameters, limits, stop_above,
+                loss=loss, optimizer=optimizer, measure=measure, batch_size=batch_size, draw=draw, length=length,
             )  # fmt: skip
             losses[:, current * length : (current + 1) * length] = new_losses
             for name, values in measured.items():
@@ -226,11 +232,11 @@ def _active(state: _Member | list[_Member], limits: Int[np.ndarray, " members"])
     return (step < limits) & ~diverged
 
 
-def _advance(state, active, data, held_out, hyperparameters, limits, stop_above, **program):
+def _advance(state, active, data, source, held_out, hyperparameters, limits, stop_above, **program):
     """(losses (members, length), measurements (members,), state) after one segment of every active member."""
     if isinstance(state, _Member):
         state, losses, measured = _compiled_segment(
-            state, data, held_out, hyperparameters, jnp.asarray(limits), stop_above, batched=True, **program
+            state, data, source, held_out, hyperparameters, jnp.asarray(limits), stop_above, batched=True, **program
         )
         stopped = ~active | np.asarray(state.diverged)
         return losses, {name: np.where(stopped, np.nan, values) for name, values in measured.items()}, state
@@ -239,7 +245,7 @@ def _advance(state, active, data, held_out, hyperparameters, limits, stop_above,
     state = list(state)
     for k in np.flatnonzero(active):
         state[k], losses[k], measured = _compiled_segment(
-            state[k], data, held_out, _take(hyperparameters, k), limits[k], stop_above, batched=False, **program
+            state[k], data, source, held_out, _take(hyperparameters, k), limits[k], stop_above, batched=False, **program
         )
         for name, value in measured.items():
             column = metrics.setdefault(name, np.full(len(state), np.nan, np.float32))
@@ -247,7 +253,7 @@ def _advance(state, active, data, held_out, hyperparameters, limits, stop_above,
     return losses, metrics, state
 
 
-def _check(parameters, data, steps, keys, hyperparameters, batch_size) -> tuple[int, int]:
+def _check(parameters, data, steps, keys, hyperparameters, batch_size, draw) -> tuple[int, int]:
     """(members, samples), or InputError."""
     counts = {f"parameter leaf {i}": jnp.shape(leaf)[:1] for i, leaf in enumerate(jax.tree.leaves(parameters))}
     counts |= {f"hyperparameter '{name}'": values.shape[:1] for name, values in hyperparameters.items()}
@@ -264,7 +270,7 @@ def _check(parameters, data, steps, keys, hyperparameters, batch_size) -> tuple[
         raise InputError(
             f"batch_size {batch_size} cannot be drawn from {samples} samples; give 1 to {samples}, or None"
         )
-    if batch_size is not None and keys is None:
+    if (batch_size is not None or draw is not None) and keys is None:
         raise InputError("batches are drawn at random, so every member needs a key; pass keys=jax.random.split(key, n)")
     return members, samples
 
@@ -293,22 +299,27 @@ def _begin(parameters, key, hyperparameters, held_out, *, optimizer, measure, sa
 
 
 @functools.partial(
-    jax.jit, donate_argnums=0, static_argnames=("loss", "optimizer", "measure", "batch_size", "length", "batched")
+    jax.jit,
+    donate_argnums=0,
+    static_argnames=("loss", "optimizer", "measure", "batch_size", "draw", "length", "batched"),
 )
-def _compiled_segment(state, data, held_out, hyperparameters, limits, stop_above, *, batched, **program):
+def _compiled_segment(state, data, source, held_out, hyperparameters, limits, stop_above, *, batched, **program):
     segment = functools.partial(_train_segment, **program)
-    segment = jax.vmap(segment, (0, None, None, 0, 0, None)) if batched else segment
-    return segment(state, data, held_out, hyperparameters, limits, stop_above)
+    segment = jax.vmap(segment, (0, None, None, None, 0, 0, None)) if batched else segment
+    return segment(state, data, source, held_out, hyperparameters, limits, stop_above)
 
 
 def _train_segment(
-    member: _Member, data, held_out, hyperparameters, limit, stop_above, *, loss, optimizer, measure, batch_size, length
-):
+    member: _Member, data, source, held_out, hyperparameters, limit, stop_above,
+    *, loss, optimizer, measure, batch_size, draw, length,
+):  # fmt: skip
     """`length` steps of one member and the measurement after them."""
     transformation = _transformation(optimizer, hyperparameters)
 
     def take_step(member: _Member):
         order, batch = _batch(member, data, batch_size)
+        if draw is not None:
+            batch = draw(batch, source, step=member.step, key=_step_key(member))
         value, gradient = jax.value_and_grad(loss)(member.parameters, batch)
         diverged = ~(value <= stop_above)  # true for NaN as well
         updates, optimizer_state = transformation.update(gradient, member.optimizer_state, member.parameters)
@@ -338,3 +349,9 @@ def _batch(member: _Member, data, batch_size):
     order = jax.lax.cond(position == 0, shuffle, lambda order: order, member.order)
     index = jax.lax.dynamic_slice_in_dim(order, position * batch_size, batch_size)
     return order, jax.tree.map(lambda leaf: leaf[index], data)
+
+
+def _step_key(member: _Member) -> Key[Array, ""]:
+    """A key for this step alone, apart from those that shuffle epochs."""
+    _, stream = jax.random.split(jax.random.wrap_key_data(member.key_data))
+    return jax.random.fold_in(stream, member.step)

@@ -1,0 +1,58 @@
+"""Generators whose labels come from elsewhere: a noisy hand, or a teacher network."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from deepphenomena.generators.samples import Generator, Samples, keys_of
+from deepphenomena.nets.functional import Network
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["generator", "probability"], meta_fields=["classes"])
+@dataclasses.dataclass(frozen=True, eq=False)
+class NoisyLabels:
+    """Each label is replaced with `probability` by one of the other classes, each as likely as the next.
+
+    A sample's label is drawn once: it is the same whenever the sample is asked for. Probability 1 - 1/classes makes
+    labels that know nothing of their image.
+    """
+
+    generator: Generator
+    probability: Float[Array, ""]
+    classes: int = 10
+
+    @property
+    def size(self) -> int | None:
+        return self.generator.size
+
+    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+        images, labels = self.generator(index, key=key)
+
+        _, noise = jax.random.split(key)
+        wrong, other = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(keys_of(index, noise)).T
+        replaced = (labels + 1 + jnp.int32(other * (self.classes - 1))) % self.classes
+        return Samples(images, jnp.where(wrong < self.probability, replaced, labels))
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["generator", "parameters"], meta_fields=["teacher"])
+@dataclasses.dataclass(frozen=True, eq=False)
+class Relabelled:
+    """Images of a generator with the labels that a teacher gives them, as the paper labelled CIFAR-5m.
+
+    `teacher(parameters, images)` gives (n, classes); the largest output is the label.
+    """
+
+    generator: Generator
+    parameters: PyTree
+    teacher: Network
+
+    @property
+    def size(self) -> int | None:
+        return self.generator.size
+
+    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+        images = self.generator(index, key=key).images
+        return Samples(images, jnp.argmax(self.teacher(self.parameters, images), -1).astype(jnp.int32))

@@ -1,0 +1,30 @@
+"""A finite collection, large enough to be gone through once."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, Key, UInt8
+
+from deepphenomena.generators.samples import Samples
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["images", "labels"], meta_fields=[])
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pool:
+    """Sample i is image i, in the collection's own order; the key plays no part. Pixels are kept as bytes.
+
+    Numbers beyond the collection are not samples: whoever asks must stay below `size`.
+    """
+
+    images: UInt8[Array, "size height width channels"]
+    labels: Int[Array, " size"]
+
+    @property
+    def size(self) -> int:
+        return len(self.labels)
+
+    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+        del key
+        return Samples(self.images[index].astype(jnp.float32) / 255, self.labels[index])
