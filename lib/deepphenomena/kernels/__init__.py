@@ -10,6 +10,7 @@ from deepphenomena.kernels._deep_scan import deep_scan
 from deepphenomena.kernels._kernel_matrix import KernelMatrices, kernel_matrix
 from deepphenomena.kernels._kernel_matrix_convolutional import convolutional_kernel_matrix
 from deepphenomena.kernels._kernel_reference import convolutional_kernel_matrix_reference, kernel_matrix_reference
+from deepphenomena.kernels._mean_in_chunks import mean_in_chunks
 
 __all__ = [
     "KernelMatrices",
@@ -21,6 +22,7 @@ __all__ = [
     "deep_scan",
     "kernel_matrix",
     "kernel_matrix_reference",
+    "mean_in_chunks",
     "project_to_operator_norm_ball",
     "singular_values_of_convolution",
     "top_singular_value_of_convolution",

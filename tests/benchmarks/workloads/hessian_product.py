@@ -2,27 +2,19 @@
 
 import jax
 
-from deepphenomena.kernels import convolution, convolution_reference
 from workloads import training_step
 
-IMAGES, CHUNK = 256, 32
+IMAGES = 256
 
 
-def _jax(form, chunk):
+def _jax(loss):
     def setup():
-        loss = training_step.loss_with(form)
-
         def product(parameters, along, images, labels):
-            gradient = jax.grad(lambda p: loss(p, images, labels))
+            gradient = jax.grad(lambda p: loss(p, (images, labels)))
             return jax.jvp(gradient, (parameters,), (along,))[1]
 
-        def summed(parameters, along, images, labels):
-            chunks = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), (images, labels))
-            add = lambda total, data: (jax.tree.map(lambda t, p: t + p, total, product(parameters, along, *data)), None)  # noqa: E731
-            return jax.lax.scan(add, jax.tree.map(lambda p: 0 * p, parameters), chunks)[0]
-
         parameters, along = (training_step.parameters(jax.random.key(i)) for i in range(2))
-        compiled, data = jax.jit(summed), training_step.batch(IMAGES)
+        compiled, data = jax.jit(product), training_step.batch(IMAGES)
         return lambda: jax.block_until_ready(compiled(parameters, along, *data))
 
     return setup
@@ -45,7 +37,7 @@ def _torch():
 
 
 FORMS = {
-    "ours": _jax(convolution, CHUNK),
-    "naive JAX": _jax(convolution_reference, IMAGES),
+    "ours": _jax(training_step.ours),
+    "naive JAX": _jax(training_step.naive),
     "PyTorch": _torch,
 }

@@ -2,7 +2,6 @@
 
 import jax
 
-from deepphenomena.kernels import convolution, convolution_reference
 from workloads import training_step
 
 SEEDS, BATCH = 8, 32
@@ -13,10 +12,10 @@ def _data():
     return images, jax.random.randint(jax.random.key(2), (SEEDS, BATCH), 0, training_step.CLASSES)
 
 
-def _jax(form, transform):
+def _jax(loss, transform):
     def setup():
         members = jax.vmap(training_step.parameters)(jax.random.split(jax.random.key(0), SEEDS))
-        step, data = jax.jit(transform(training_step.step_with(form))), _data()
+        step, data = jax.jit(transform(training_step.step_with(loss))), _data()
         return lambda: jax.block_until_ready(step(members, *data))
 
     return setup
@@ -37,8 +36,8 @@ def _torch():
 
 
 FORMS = {
-    "ours": _jax(convolution, _in_turn),
-    "ours, vmap": _jax(convolution, jax.vmap),
-    "naive JAX": _jax(convolution_reference, jax.vmap),
+    "ours": _jax(training_step.ours, _in_turn),
+    "ours, vmap": _jax(training_step.ours, jax.vmap),
+    "naive JAX": _jax(training_step.naive, jax.vmap),
     "PyTorch": _torch,
 }

@@ -3,7 +3,7 @@
 import jax
 from jax import numpy as jnp
 
-from deepphenomena.kernels import convolution, convolution_reference
+from deepphenomena.kernels import convolution, convolution_reference, mean_in_chunks
 
 LAYERS = ((3, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2), (128, 128, 1))  # channels in, channels out, stride
 CLASSES, BATCH = 10, 128
@@ -19,14 +19,17 @@ def parameters(key):
 
 
 def loss_with(form):
-    def loss(parameters, images, labels):
-        weights, readout = parameters
+    def loss(parameters, batch):
+        (weights, readout), (images, labels) = parameters, batch
         for w, (*_, stride) in zip(weights, LAYERS, strict=True):
             images = jax.nn.relu(form(images, w, stride=stride))
         logits = images.mean((1, 2)) @ readout
         return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - jnp.take_along_axis(logits, labels[:, None], 1)[:, 0])
 
     return loss
+
+
+ours, naive = mean_in_chunks(loss_with(convolution)), loss_with(convolution_reference)
 
 
 def batch(size=BATCH):
@@ -36,18 +39,18 @@ def batch(size=BATCH):
     )
 
 
-def step_with(form):
-    gradient = jax.grad(loss_with(form))
+def step_with(loss):
+    gradient = jax.grad(loss)
 
     def step(parameters, images, labels):
-        return jax.tree.map(lambda p, g: p - 0.01 * g, parameters, gradient(parameters, images, labels))
+        return jax.tree.map(lambda p, g: p - 0.01 * g, parameters, gradient(parameters, (images, labels)))
 
     return step
 
 
-def _jax(form):
+def _jax(loss):
     def setup():
-        step, state, data = jax.jit(step_with(form)), parameters(jax.random.key(0)), batch()
+        step, state, data = jax.jit(step_with(loss)), parameters(jax.random.key(0)), batch()
         return lambda: jax.block_until_ready(step(state, *data))
 
     return setup
@@ -87,7 +90,7 @@ def torch_step(size):
 
 
 FORMS = {
-    "ours": _jax(convolution),
-    "naive JAX": _jax(convolution_reference),
+    "ours": _jax(ours),
+    "naive JAX": _jax(naive),
     "PyTorch": lambda: torch_step(BATCH),
 }

@@ -1,0 +1,89 @@
+"""A mean over samples whose derivatives are taken some samples at a time, so that activations stay in the cache."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+from jax import lax
+from jax import numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, Float, PyTree
+
+from deepphenomena.errors import InputError
+
+type MeanLoss = Callable[[PyTree, PyTree], Float[Array, ""]]
+
+
+def mean_in_chunks(loss: MeanLoss, *, samples: int = 16) -> MeanLoss:
+    """The same loss, evaluated and differentiated on `samples` samples after the others on a CPU; elsewhere as it is.
+
+    On a CPU the activations of a whole batch of images do not fit in the cache, and a training step waits for memory
+    longer than it computes. Gradients of chunks are summed as they come, so memory does not grow with the batch, and
+    the derivative of that sum is the same sum of derivatives: Hessian-vector products (`jax.jvp` of `jax.grad`) gain
+    as well.
+
+    Args:
+        loss: `loss(parameters, batch)`, a mean over the leading axis of every leaf of `batch` of something that each
+            sample has alone. Not a network with batch statistics: they would become those of a chunk.
+        samples: in a chunk. What does not divide the batch is one smaller chunk at the end.
+
+    Raises:
+        InputError: if `samples` is below 1; when called, if the leaves of a batch differ in their leading axis.
+    """
+    if samples < 1:
+        raise InputError(f"samples {samples} in a chunk: give 1 or more.")
+
+    def by_platform(parameters, batch):
+        sizes = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(batch)}
+        if len(sizes) != 1 or () in sizes:
+            raise InputError(
+                f"a batch with leading axes {sorted(sizes)}: every leaf needs one leading axis of as many samples."
+            )
+        return lax.platform_dependent(
+            parameters, batch, cpu=partial(_mean, loss, samples), default=lambda p, batch: loss(p, batch)
+        )
+
+    return by_platform
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _mean(loss, samples, parameters, batch):
+    return _weighted_sum(lambda chunk: loss(parameters, chunk), samples, batch)
+
+
+@partial(_mean.defjvp, symbolic_zeros=True)
+def _mean_jvp(loss, samples, primals, tangents):
+    """In the parameters: the gradient of every chunk is taken at once with its value, and only their sum is kept."""
+    parameters, batch = primals
+    if any(not isinstance(tangent, SymbolicZero) for tangent in jax.tree.leaves(tangents[1], is_leaf=_is_zero)):
+        tangents = jax.tree.map(_instantiate, tangents, is_leaf=_is_zero)
+        return jax.jvp(lambda *both: _weighted_sum(partial(loss, both[0]), samples, both[1]), primals, tangents)
+    value, gradient = _weighted_sum(lambda chunk: jax.value_and_grad(loss)(parameters, chunk), samples, batch)
+    pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(tangents[0], is_leaf=_is_zero), strict=True)
+    return value, sum((jnp.vdot(g, t) for g, t in pairs if not isinstance(t, SymbolicZero)), jnp.zeros_like(value))
+
+
+def _weighted_sum(function, samples: int, batch):
+    """Σ (share of the chunk in the batch) · function(chunk)."""
+    count = jax.tree.leaves(batch)[0].shape[0]
+    whole, rest = divmod(count, samples)
+
+    def part(chunk, share):
+        return jax.tree.map(lambda value: share * value, function(chunk))
+
+    def add(total, chunk):
+        return jax.tree.map(jnp.add, total, part(chunk, samples / count)), None
+
+    chunks = jax.tree.map(lambda leaf: leaf[: whole * samples].reshape(whole, samples, *leaf.shape[1:]), batch)
+    last = jax.tree.map(lambda leaf: leaf[whole * samples :], batch)
+    shape = jax.eval_shape(function, last if rest else jax.tree.map(lambda leaf: leaf[0], chunks))
+    total = part(last, rest / count) if rest else jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+    return lax.scan(add, total, chunks)[0] if whole else total
+
+
+def _is_zero(leaf) -> bool:
+    return isinstance(leaf, SymbolicZero)
+
+
+def _instantiate(leaf):
+    return jnp.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, SymbolicZero) else leaf
