@@ -1,0 +1,45 @@
+"""Fifty SGD steps on fresh samples of a generator, batch 128, against the same steps on one batch that is there."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from deepphenomena import datasets, generators, nets
+
+BATCH, STEPS = 128, 50
+
+
+def _setup(name: str, pixels: int, fresh: bool):
+    data = datasets.load("fashion_mnist")
+    generator = generators.deformations(data.images, data.labels, pixels=pixels)
+    model = nets.image_classifier(name, (pixels, pixels, 1), key=jax.random.key(0))
+    network, parameters = nets.functional(model)
+    key = jax.random.key(1)
+
+    def loss(parameters, samples):
+        logits = network(parameters, samples.images)
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, samples.labels))
+
+    @jax.jit
+    def train(parameters, generator):
+        given = generator(jnp.arange(BATCH), key=key)
+
+        def step(parameters, number):
+            samples = generator(number * BATCH + jnp.arange(BATCH), key=key) if fresh else given
+            gradient = jax.grad(loss)(parameters, samples)
+            return jax.tree.map(lambda p, g: p - 0.01 * g, parameters, gradient), None
+
+        return jax.lax.scan(step, parameters, jnp.arange(STEPS))[0]
+
+    return lambda: jax.block_until_ready(train(parameters, generator))
+
+
+def _forms(name: str, pixels: int) -> dict:
+    forms = {"ours": True, "the batch is there": False}
+    return {form: functools.partial(_setup, name, pixels, fresh) for form, fresh in forms.items()}
+
+
+FULLY_CONNECTED = _forms("mlp-512", 28)
+CONVOLUTIONAL = _forms("cnn-16", 14)
