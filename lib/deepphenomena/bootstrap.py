@@ -27,7 +27,7 @@ from deepphenomena.nets.functional import Network, member
 
 STOPPING_ERROR = 0.01  # the Real World has fitted its training set
 PADDING = 1 / 8  # of the augmentation's random crop, as a share of the image's side: the paper's 4 of 32 pixels
-_TEST_BATCH, _SMALLEST_TEST_BATCH = 500, 50
+TEST_BATCH = 100  # images whose moments batch normalisation takes together in a test
 _BLOCK = 500  # samples drawn together
 
 
@@ -126,8 +126,8 @@ def train_worlds(
         checkpoint, description: as in `training.train_members`.
 
     Raises:
-        InputError: a finite generator with too few samples, sets that do not go into equal batches for a test, or sizes
-            that `training.train_members` refuses.
+        InputError: a finite generator with too few samples, sets that are no multiples of `TEST_BATCH`, or sizes that
+            `training.train_members` refuses.
     """
     numbers = stream(samples=samples, steps=steps, batch_size=batch_size, test_samples=test_samples)
     if generator.size is not None and numbers.real.stop > generator.size:
@@ -135,7 +135,9 @@ def train_worlds(
             f"two worlds of {samples} samples and {steps} steps of {batch_size} need {numbers.real.stop} samples, "
             f"those of the test included, and the generator has {generator.size}; take fewer steps"
         )
-    _test_batch(test_samples, samples)
+    for name, size in (("samples", samples), ("test_samples", test_samples)):
+        if size < 1 or size % TEST_BATCH:
+            raise InputError(f"{name} {size}: errors are taken over batches of {TEST_BATCH}; give a multiple of it")
     draw_key, order_key = jax.random.split(key)
     test, real = (_drawn(generator, part, draw_key) for part in (numbers.test, numbers.real))
     program = _program(network, steps, batch_size)
@@ -252,10 +254,9 @@ def _program(network: Network, steps: int, batch_size: int) -> _Program:
 def _measured(network: Network, parameters: PyTree, held_out: dict[str, Samples]) -> dict[str, Float[Array, ""]]:
     """Errors of both worlds on the test and of the Real World on its training set, in one loop over equal batches."""
     test, train = held_out["test"], held_out["train"]
-    size = _test_batch(len(test.labels), len(train.labels))
-    tests, trains = len(test.labels) // size, len(train.labels) // size
+    tests, trains = len(test.labels) // TEST_BATCH, len(train.labels) // TEST_BATCH
     images, labels = (
-        jnp.concatenate(pair).reshape(-1, size, *pair[0].shape[1:]) for pair in zip(test, train, strict=True)
+        jnp.concatenate(pair).reshape(-1, TEST_BATCH, *pair[0].shape[1:]) for pair in zip(test, train, strict=True)
     )
     world = np.repeat([0, 1, 0], [tests, tests, trains])
     batch = np.concatenate([np.arange(tests), np.arange(tests + trains)])  # the test's, and then both sets'
@@ -270,17 +271,3 @@ def _measured(network: Network, parameters: PyTree, held_out: dict[str, Samples]
     parts = {"real": slice(tests), "ideal": slice(tests, 2 * tests), "train": slice(2 * tests, None)}
     kinds = {"soft": soft, "hard": hard}
     return {f"{name}_{kind}": jnp.mean(e[part]) for name, part in parts.items() for kind, e in kinds.items()}
-
-
-def _test_batch(tests: int, samples: int) -> int:
-    """The largest size of equal batches that go through both sets, whose moments batch normalisation takes together.
-
-    InputError where none has at least 50 images: give sizes with a large common divisor.
-    """
-    size = max(size for size in range(1, _TEST_BATCH + 1) if tests % size == 0 and samples % size == 0)
-    if size < min(_SMALLEST_TEST_BATCH, tests, samples):
-        raise InputError(
-            f"{tests} test samples and a training set of {samples} go into equal batches of {size} at most, too few "
-            "for batch normalisation; give sizes with a common divisor of 50 or more, such as multiples of 100"
-        )
-    return size
