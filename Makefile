@@ -43,8 +43,8 @@ lint: $(READY) ## check style and form of all Python, notebooks included
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-bench: $(READY) ## time the library's fast paths against their plain references
-	$(BIN)/python tests/benchmarks
+bench: $(READY) ## time the library against PyTorch and plain JAX (some 10 minutes), write data/results/benchmarks.json
+	$(BIN)/python tests/benchmarks --record
 
 lock: $(READY) ## choose the newest allowed version of every dependency and write requirements.lock
 	printf 'editables\nhatchling\nuv\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.12 \

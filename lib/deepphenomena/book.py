@@ -1,6 +1,7 @@
 """The book's part of Sphinx: records and scorecard drawn on its pages, words for its figures, its own MathJax."""
 
 import importlib.resources
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from deepphenomena import cards, records, runner, tables
+from deepphenomena import cards, house, records, runner, tables
 from deepphenomena.cards import QUICK, Card
 from deepphenomena.errors import InputError
 from deepphenomena.records import Record
@@ -102,6 +103,17 @@ class RecordedRuns(SphinxDirective):
         return [nodes.raw(text=tables.runs_html(_scores(self)), format="html")]
 
 
+class Benchmarks(SphinxDirective):
+    """`{benchmarks}`: the recorded table of the library's speed."""
+
+    def run(self) -> list[nodes.Node]:
+        file = house.data() / "results" / "benchmarks.json"
+        self.env.note_dependency(str(file))
+        if not file.is_file():
+            raise self.error(f"no benchmarks recorded ({file}); run: make bench")
+        return [nodes.raw(text=tables.benchmarks_html(json.loads(file.read_text())), format="html")]
+
+
 class ScorecardHeadline(SphinxDirective):
     """`{scorecard-headline}`: how many claims of how many chapters hold, for the quick and the recorded full runs."""
 
@@ -158,6 +170,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("scorecard", Scorecard)
     app.add_directive("scorecard-headline", ScorecardHeadline)
     app.add_directive("recorded-runs", RecordedRuns)
+    app.add_directive("benchmarks", Benchmarks)
     app.connect("config-inited", serve_own_files)
     app.connect("doctree-read", put_verdicts_first)
     app.connect("doctree-read", require_alternative_text)

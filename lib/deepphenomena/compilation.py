@@ -1,10 +1,13 @@
 """The persistent cache of compiled programs, so that the second run of a chapter starts at once."""
 
+import contextlib
 import hashlib
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from deepphenomena import house
 
@@ -20,7 +23,24 @@ def use_persistent_cache() -> None:
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(house.cache() / "compiled" / _processor_kind()))
         jax.config.update("jax_compilation_cache_max_size", MAXIMUM_BYTES)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        # Small programs too: a notebook has hundreds, and together they take longer to compile than the large ones.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+@contextlib.contextmanager
+def uncached() -> Iterator[None]:
+    """Compile every program inside anew, as where the time that it takes is the question."""
+    before = jax.config.jax_enable_compilation_cache
+    try:
+        _enable(False)
+        yield
+    finally:
+        _enable(before)
+
+
+def _enable(value: bool) -> None:
+    jax.config.update("jax_enable_compilation_cache", value)
+    compilation_cache.reset_cache()  # JAX looks at the setting only once, unless reset
 
 
 def _processor_kind() -> str:

@@ -28,12 +28,14 @@ class Workload(NamedTuple):
         peers: the forms that the ratio is taken against; the fastest counts.
         must: the ratio asked for, the best peer's time over ours.
         operations: floating-point operations of one run as a direct sum would need them, or None.
+        long: a run takes many seconds, so that once a turn, and three turns, must do.
     """
 
     forms: str
     peers: tuple[str, ...]
     must: float | None = None
     operations: float | None = None
+    long: bool = False
 
     def load(self) -> dict[str, Callable]:
         module, _, name = self.forms.partition(".")
@@ -51,7 +53,7 @@ class Timing(NamedTuple):
 class _Contestant:
     def __init__(self, workload: Workload, form: str, interpreter: str):
         self.process = subprocess.Popen(
-            [interpreter, __file__, workload.forms, form],
+            [interpreter, __file__, workload.forms, form, str(1 if workload.long else RUNS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -92,7 +94,7 @@ def alternate(workload: Workload, repeats: int, interpreters: Mapping[str, str])
                 if form == "ours":
                     raise
         answers = {form: [] for form in contestants}
-        for _ in range(repeats):
+        for _ in range(min(repeats, 3) if workload.long else repeats):
             for form, contestant in contestants.items():
                 time.sleep(SETTLE)
                 answers[form].append(contestant.run())
@@ -114,7 +116,7 @@ def _variables(form: str) -> dict[str, str]:
     return variables
 
 
-def _serve(forms: str, form: str) -> None:
+def _serve(forms: str, form: str, runs: str) -> None:
     def answer(**values):
         print(json.dumps(values), flush=True)
 
@@ -125,8 +127,9 @@ def _serve(forms: str, form: str) -> None:
         return
     answer(first=_timed(run))
     for _ in sys.stdin:
-        run()  # untimed: what idleness has cooled (caches, pages, clocks) is warm again, as it is in a training loop
-        seconds = statistics.median(_timed(run) for _ in range(RUNS))
+        if int(runs) > 1:
+            run()  # untimed: what idleness has cooled (caches, pages, clocks) is warm again, as in a training loop
+        seconds = statistics.median(_timed(run) for _ in range(int(runs)))
         answer(seconds=seconds, peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 

@@ -13,6 +13,8 @@ WORKLOADS = {
     "8 seeds": Workload("seeds", ("PyTorch",), must=1.0, operations=2 * _STEP),
     "deep CNN step, depth 1,000": Workload("deep_network", ("PyTorch",), must=0.9, operations=1000 * 3 * 37.7e6),
     "second-order MAML": Workload("maml", ("PyTorch, loop", "PyTorch, torch.func"), must=1.3),
+    "ANIL against MAML, training": Workload("maml.ANIL_TRAINING", ("MAML",), must=1.3),
+    "ANIL against MAML, inference": Workload("maml.ANIL_INFERENCE", ("MAML",), must=1.5),
     "NNGP + NTK, fully connected": Workload("infinite_width.DENSE", _TANGENTS, must=1.2),
     "NNGP + NTK, flatten": Workload("infinite_width.FLATTEN", _TANGENTS, must=2.0),
     "NNGP + NTK, pooled": Workload("infinite_width.POOL", _TANGENTS, must=10.0),
@@ -20,6 +22,7 @@ WORKLOADS = {
     "CKA": Workload("similarity.CKA", ("NumPy, n x n Gram",), must=25.0),
     "Hessian-vector product": Workload("hessian_product", ("PyTorch",), must=1.3),
     "singular values": Workload("spectrum", ("NumPy",), must=2.7),
+    "second run of a chapter": Workload("chapter", ("first run",), must=2.0, long=True),
     # A stream may take 15% of an online step: speed at least 0.85 of the same step without it.
     "online steps, fully connected": Workload("online.FULLY_CONNECTED", ("the batch is there",), must=0.85),
     "online steps, convolutional": Workload("online.CONVOLUTIONAL", ("the batch is there",), must=0.85),
