@@ -312,14 +312,14 @@ def test_an_unknown_split_is_refused_with_those_there_are():
 
 def test_the_catalogue_names_a_licence_and_a_way_to_each_dataset():
     entries = datasets.catalogue()
-    assert set(entries) == {"mnist", "fashion_mnist", "cifar10", "cifar10_jpeg92", "cifar100", "omniglot"}
+    assert set(entries) == {"mnist", "fashion_mnist", "cifar10", "cifar10_jpeg92", "cifar100", "omniglot", "glyphs"}
     for name, sizes in COMPLETE.items():
         assert tuple(split.size for split in entries[name].splits.values()) == sizes
         assert tuple(subset.size for subset in entries[name].embedded.values()) == SIZES[name]
     for entry in entries.values():
         assert entry.licence
         assert entry.citation
-        assert not entry.canonical or entry.sources[0].url
+        assert not entry.canonical or not entry.sources or entry.sources[0].url
     assert len(entries["cifar100"].classes) == len(set(entries["cifar100"].classes)) == 100
 
 

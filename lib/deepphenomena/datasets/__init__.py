@@ -5,7 +5,8 @@
 
 `mnist`, `fashion_mnist` and `cifar10` have an embedded subset of the canonical pixels, balanced over the classes. As
 long as a request fits in it, it serves; a larger `n` asks for the complete set, whose first images are other ones.
-`cifar100` and `omniglot` are always complete. `catalogue()` says what there is, under which licence and from where.
+`cifar100` and `omniglot` are always complete, and `glyphs` is embedded whole. `catalogue()` says what there is, under
+which licence and from where.
 """
 
 import dataclasses
@@ -57,7 +58,9 @@ def load(name: str, split: str = "train", n: int | None = None) -> Dataset:
 
     `omniglot` is (n, 28, 28, 1) with ink 1 on paper 0, the 105 x 105 originals reduced by exact area averages: "train"
     holds the 964 background characters, "test" the 659 for evaluation, twenty drawings of each in a row. Its class
-    names are alphabet/character. `cifar10_jpeg92` is a lossy stand-in for all of CIFAR-10, served from a mirror only.
+    names are alphabet/character. `glyphs`, embedded, made for this book in Omniglot's image, has letters of different
+    scripts in "train", "validation" and "test", twenty renderings of each, the letters in turn. `cifar10_jpeg92` is a
+    lossy stand-in for all of CIFAR-10, served from a mirror only.
 
     InputError for an unknown name or split, an impossible `n`, a damaged file, or a set that is nowhere to be had.
     """
@@ -86,7 +89,7 @@ def load(name: str, split: str = "train", n: int | None = None) -> Dataset:
         licence=entry.licence,
         provenance=served.provenance,
         source=served.source,
-        class_names=tuple(entry.classes) or arrays.class_names,
+        class_names=arrays.class_names or tuple(entry.classes),
         canonical=entry.canonical,
     )
 
@@ -131,5 +134,7 @@ def _embedded(entry: Entry, split: str, n: int) -> Arrays:
             )
         batches.append(batch)
         held += len(batch)
-    images = np.concatenate(batches)
-    return Arrays(images, np.arange(len(images), dtype=np.int32) % len(entry.classes))
+    images, names = np.concatenate(batches), tuple(entry.classes)
+    if (listed := entry.embedded[split].class_names) is not None:
+        names = tuple((house.data() / "embedded" / listed).read_text(encoding="utf-8").splitlines())
+    return Arrays(images, np.arange(len(images), dtype=np.int32) % len(names), names)

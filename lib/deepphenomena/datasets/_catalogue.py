@@ -11,7 +11,7 @@ from deepphenomena import house
 from deepphenomena.cards import explain
 from deepphenomena.errors import InputError
 
-SplitName = Literal["train", "test"]
+SplitName = Literal["train", "validation", "test"]
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Checksum = Annotated[str, pydantic.StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
 Size = Annotated[int, pydantic.Field(gt=0)]
@@ -30,10 +30,14 @@ class Split(_Declared):
 
 
 class Embedded(_Declared):
-    """The subset of a split that ships with the book: lossless grids of images, each with the sha256 of its pixels."""
+    """The subset of a split that ships with the book: lossless grids of images, each with the sha256 of its pixels.
+
+    `class_names` is a file of the classes' names, one a line, where every split has classes of its own.
+    """
 
     size: Size
     files: dict[str, Sha256]
+    class_names: str | None = None
 
 
 class CanonicalFile(_Declared):
@@ -95,7 +99,7 @@ class Entry(_Declared):
     embedded: dict[SplitName, Embedded] = {}
     layout: Literal["idx", "cifar"] | None = None
     files: dict[str, CanonicalFile] = {}
-    sources: list[Source] = pydantic.Field(min_length=1)
+    sources: list[Source] = []
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -105,8 +109,11 @@ class Entry(_Declared):
                     raise ValueError(f"file '{file}' of a split is not declared under files; add it there")
         if bool(self.files) != (self.layout is not None):
             raise ValueError("layout and files go together; give both or neither")
-        if self.embedded and not self.classes:
+        if not self.classes and not all(subset.class_names for subset in self.embedded.values()):
             raise ValueError("an embedded subset goes through the classes in turn; list them under classes")
+        sizes = {split: declared.size for split, declared in self.splits.items()}
+        if not self.sources and sizes != {split: subset.size for split, subset in self.embedded.items()}:
+            raise ValueError("a dataset without sources is embedded whole; give sources, or embed every split whole")
         return self
 
 
