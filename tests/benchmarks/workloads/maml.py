@@ -1,75 +1,89 @@
 """A second-order MAML step (Finn et al. 2017): 16 tasks of 5 ways and 1 shot, 5 inner steps, 15 queries a class.
 
 The network is their conv4-32 (3 x 3 convolution, batch statistics, ReLU, 2 x 2 max-pooling) on images of 32 x 32 x 3.
+ANIL and MAML are compared in training (the same step) and in inference (adapting to one task and predicting).
 """
 
+import functools
+
 import jax
+from flax import nnx
 from jax import numpy as jnp
 
-from deepphenomena.kernels import convolution, convolution_reference
+from deepphenomena.kernels import convolution_reference
+from deepphenomena.meta_learning import Examples, Task, adapt, layer_mask, meta_loss
+from deepphenomena.nets.conv4 import Conv4
 
-TASKS, WAYS, QUERIES, STEPS, CHANNELS, RATE = 16, 5, 15, 5, 32, 0.01
-
-
-def _parameters(key):
-    keys = jax.random.split(key, 5)
-    weights = [jax.random.normal(k, (3, 3, 3 if i == 0 else CHANNELS, CHANNELS)) / 12 for i, k in enumerate(keys[:4])]
-    return weights, jax.random.normal(keys[4], (4 * CHANNELS, WAYS)) / 12
+TASKS, WAYS, QUERIES, STEPS, FILTERS, RATE = 16, 5, 15, 5, 32, 0.01
 
 
-def _tasks():
-    support = jax.random.normal(jax.random.key(1), (TASKS, WAYS, 32, 32, 3))
-    query = jax.random.normal(jax.random.key(2), (TASKS, WAYS * QUERIES, 32, 32, 3))
-    return support, query
+def _examples(key, count):
+    labels = jnp.tile(jnp.arange(WAYS), (TASKS, count // WAYS))
+    return Examples(jax.random.normal(jax.random.key(key), (TASKS, count, 32, 32, 3)), labels)
 
 
-def _loss_with(form):
-    def loss(parameters, x):
-        labels = jnp.arange(x.shape[0]) % WAYS
-        weights, readout = parameters
-        for w in weights:
-            x = form(x, w)
-            x = (x - x.mean((0, 1, 2))) * jax.lax.rsqrt(x.var((0, 1, 2)) + 1e-5)
-            n, height, width, channels = x.shape
-            x = jax.nn.relu(x).reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
-        logits = x.reshape(x.shape[0], -1) @ readout
-        return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(x.shape[0]), labels])
+def _loss_of(network):
+    def loss(parameters, examples):
+        log_probabilities = jax.nn.log_softmax(network(parameters, examples.x))
+        return -jnp.mean(log_probabilities[jnp.arange(len(examples.y)), examples.y])
 
     return loss
 
 
-def _of_task(form):
-    loss = _loss_with(form)
-
-    def adapted_loss(parameters, support, query):
-        def inner(parameters, _):
-            return jax.tree.map(lambda p, g: p - RATE * g, parameters, jax.grad(loss)(parameters, support)), None
-
-        return loss(jax.lax.scan(inner, parameters, length=STEPS)[0], query)
-
-    return jax.grad(adapted_loss)
+def _parts():
+    model = Conv4((32, 32, 3), filters=FILTERS, outputs=WAYS, halving="pool", key=jax.random.key(0))
+    definition, parameters = nnx.split(model)
+    tasks = Task(_examples(1, WAYS), _examples(2, WAYS * QUERIES))
+    return (lambda parameters, x: nnx.merge(definition, parameters)(x)), parameters, tasks
 
 
-def _ours():
-    def step(parameters, support, query):
-        task = _of_task(convolution)
-        gradients = jax.lax.map(lambda task_data: task(parameters, *task_data), (support, query))
-        return jax.tree.map(lambda p, g: p - 0.001 * g.mean(0), parameters, gradients)
+def _mask(parameters, part):
+    return layer_mask(parameters, lambda path: path.startswith(part))
 
-    return _run(step)
+
+def _step(part):
+    network, parameters, tasks = _parts()
+    outer = meta_loss(_loss_of(network), mask=_mask(parameters, part), rate=RATE, steps=STEPS)
+    gradient = jax.jit(jax.grad(outer))
+    return lambda: jax.block_until_ready(gradient(parameters, tasks))
+
+
+def _inference(part):
+    network, parameters, tasks = _parts()
+    task = jax.tree.map(lambda leaf: leaf[0], tasks)
+    mask = _mask(parameters, part)
+
+    @jax.jit
+    def predict(parameters, task):
+        adapted = adapt(_loss_of(network), parameters, task.support, mask=mask, rate=RATE, steps=STEPS)
+        return jnp.argmax(network(adapted, task.query.x), -1)
+
+    return lambda: jax.block_until_ready(predict(parameters, task))
 
 
 def _naive():
-    def step(parameters, support, query):
-        gradients = jax.vmap(_of_task(convolution_reference), in_axes=(None, 0, 0))(parameters, support, query)
-        return jax.tree.map(lambda p, g: p - 0.001 * g.mean(0), parameters, gradients)
+    """Everything under vmap, on XLA's own convolution."""
+    _, parameters, tasks = _parts()
 
-    return _run(step)
+    def network(parameters, x):
+        for part in ("conv1", "conv2", "conv3", "conv4"):
+            x = convolution_reference(x, parameters[part]["convolution"]["kernel"][...])
+            x = (x - x.mean((0, 1, 2))) * jax.lax.rsqrt(x.var((0, 1, 2)) + 1e-5)
+            scale, bias = (parameters[part]["normalisation"][name][...] for name in ("scale", "bias"))
+            n, height, width, channels = x.shape
+            x = jax.nn.relu(x * scale + bias).reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+        return x.reshape(x.shape[0], -1) @ parameters["head"]["kernel"][...] + parameters["head"]["bias"][...]
 
+    loss = _loss_of(network)
 
-def _run(step):
-    compiled, parameters, data = jax.jit(step), _parameters(jax.random.key(0)), _tasks()
-    return lambda: jax.block_until_ready(compiled(parameters, *data))
+    def of_task(parameters, task):
+        def inner(fast, _):
+            return jax.tree.map(lambda p, g: p - RATE * g, fast, jax.grad(loss)(fast, task.support)), None
+
+        return loss(jax.lax.scan(inner, parameters, length=STEPS)[0], task.query)
+
+    gradient = jax.jit(jax.grad(lambda p: jnp.mean(jax.vmap(of_task, (None, 0))(p, tasks))))
+    return lambda: jax.block_until_ready(gradient(parameters))
 
 
 def _torch_parts():
@@ -77,17 +91,21 @@ def _torch_parts():
     from torch.nn import functional
 
     torch.manual_seed(0)
-    shapes = [(CHANNELS, 3 if i == 0 else CHANNELS, 3, 3) for i in range(4)] + [(WAYS, 4 * CHANNELS)]
-    parameters = [(torch.randn(shape) / 12).requires_grad_() for shape in shapes]
+    parameters = []
+    for inputs in (3, FILTERS, FILTERS, FILTERS):
+        parameters += [torch.randn(FILTERS, inputs, 3, 3) / 12, torch.ones(FILTERS), torch.zeros(FILTERS)]
+    parameters += [torch.zeros(WAYS, 4 * FILTERS), torch.zeros(WAYS)]
+    parameters = [p.requires_grad_() for p in parameters]
     tasks = [torch.randn(TASKS, count, 3, 32, 32) for count in (WAYS, WAYS * QUERIES)]
 
     def loss(parameters, x):
         labels = torch.arange(x.shape[0]) % WAYS
-        for w in parameters[:4]:
-            x = functional.conv2d(x, w, padding=1)
-            x = functional.batch_norm(x, None, None, training=True)
+        for k in range(4):
+            weight, scale, bias = parameters[3 * k : 3 * k + 3]
+            x = functional.conv2d(x, weight, padding=1)
+            x = functional.batch_norm(x, None, None, scale, bias, training=True)
             x = functional.max_pool2d(functional.relu(x), 2)
-        return functional.cross_entropy(x.flatten(1) @ parameters[4].T, labels)
+        return functional.cross_entropy(functional.linear(x.flatten(1), *parameters[12:]), labels)
 
     return torch, parameters, tasks, loss
 
@@ -123,4 +141,7 @@ def _torch_func():
     return lambda: gradient(fixed, support, query)
 
 
-FORMS = {"ours": _ours, "naive JAX": _naive, "PyTorch, loop": _torch_loop, "PyTorch, torch.func": _torch_func}
+_maml, _anil = functools.partial(_step, ""), functools.partial(_step, "head")
+FORMS = {"ours": _maml, "naive JAX": _naive, "PyTorch, loop": _torch_loop, "PyTorch, torch.func": _torch_func}
+ANIL_TRAINING = {"ours": _anil, "MAML": _maml}
+ANIL_INFERENCE = {"ours": functools.partial(_inference, "head"), "MAML": functools.partial(_inference, "")}
