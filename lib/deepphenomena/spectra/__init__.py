@@ -1,4 +1,4 @@
-"""Spectra of the Hessian and of the empirical neural tangent kernel, without ever forming either matrix.
+"""Spectra of the Hessian, of the empirical neural tangent kernel and of input-output Jacobians.
 
 `operators` turns a loss or a model into a matrix-vector product; `lanczos` finds the top eigenvalue of such a product;
 `density` estimates its whole spectrum and its trace. `hessian_matrix` and `ntk_matrix` are the exact answers where the
@@ -6,6 +6,7 @@ problem is small enough to hold them.
 """
 
 from deepphenomena.spectra.density import SpectralDensity, TraceEstimate, smooth, spectral_density, trace
+from deepphenomena.spectra.jacobian import jacobian_singular_values
 from deepphenomena.spectra.lanczos import (
     LanczosDecomposition,
     TopEigenvalue,
@@ -29,6 +30,7 @@ __all__ = [
     "TraceEstimate",
     "hessian_matrix",
     "hessian_vector_product",
+    "jacobian_singular_values",
     "lanczos",
     "ntk_matrix",
     "ntk_vector_product",

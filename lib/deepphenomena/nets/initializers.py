@@ -1,0 +1,135 @@
+"""Initial values for very deep convolutional networks: orthogonal, delta-orthogonal and Gaussian kernels.
+
+Every initialiser is called as in JAX and Flax, `init(key, shape, dtype)`, with kernels of shape (height, width,
+channels in, channels out). Each makes a convolution of circular padding and stride 1 whose squared singular values
+average gain².
+
+Source: Xiao et al. 2018, "Dynamical isometry and a mean field theory of CNNs", Sections 2.3 and 3.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, DTypeLike, Float, Key
+
+from deepphenomena.errors import InputError
+
+Shape = Sequence[int]
+Initializer = Callable[[Key[Array, ""], Shape, DTypeLike], Array]
+
+
+def orthogonal(
+    key: Key[Array, ""], rows: int, columns: int, dtype: DTypeLike = jnp.float32
+) -> Float[Array, "rows columns"]:
+    """A matrix of orthonormal rows, drawn from the uniform (Haar) law; rows ≤ columns.
+
+    The QR decomposition of a Gaussian matrix, with R's diagonal made positive: without the signs Q is not Haar
+    (Mezzadri 2007, "How to generate random matrices from the classical compact groups").
+    """
+    q, r = jnp.linalg.qr(jax.random.normal(key, (columns, rows), dtype))
+    return (q * jnp.where(jnp.diag(r) < 0, -1, 1)).T.astype(dtype)
+
+
+def delta_orthogonal(gain: float = 1.0) -> Initializer:
+    """Zero but for the centre tap, which holds gain times a Haar matrix H of orthonormal rows, H Hᵀ = I.
+
+    The convolution multiplies the norm of its input by exactly `gain`, at every position and for every spatial mode,
+    whatever the padding. The paper's Algorithm 1. InputError for more channels in than out, or an even kernel.
+    """
+
+    def init(key, shape, dtype=jnp.float32):
+        height, width, inputs, outputs = _checked("delta-orthogonal", shape)
+        if height % 2 == 0 or width % 2 == 0:
+            raise InputError(
+                f"delta-orthogonal kernel of {height} x {width} taps: it needs a centre tap; make both sides odd"
+            )
+        kernel = jnp.zeros((height, width, inputs, outputs), dtype)
+        return kernel.at[height // 2, width // 2].set(gain * orthogonal(key, inputs, outputs, dtype))
+
+    return init
+
+
+def orthogonal_convolution(gain: float = 1.0) -> Initializer:
+    """A kernel spread over all its k × k taps whose convolution is orthogonal all the same, times gain.
+
+    Starting from a Haar matrix H, k − 1 kernels of 2 × 2 taps are convolved on, each made of two random orthogonal
+    projections P and Q of rank half the channels out: [[PQ, P(I−Q)], [(I−P)Q, (I−P)(I−Q)]] (Kautsky & Turcajova 1994;
+    the paper's Algorithm 2). InputError for more channels in than out, or a kernel that is not square.
+    """
+
+    def init(key, shape, dtype=jnp.float32):
+        height, width, inputs, outputs = _checked("orthogonal", shape)
+        if height != width:
+            raise InputError(f"orthogonal kernel of {height} x {width} taps: it is made for square kernels only")
+        first, *keys = jax.random.split(key, 1 + 2 * (height - 1))
+        kernel = gain * orthogonal(first, inputs, outputs, dtype)[None, None]
+        for k in range(height - 1):
+            p, q = (_projection(one, outputs, dtype) for one in keys[2 * k : 2 * k + 2])
+            kernel = _convolve_kernels(kernel, _two_by_two(p, q))
+        return kernel
+
+    return init
+
+
+def gaussian_convolution(gain: float = 1.0, *, taps: Float[np.ndarray, "height width"] | None = None) -> Initializer:
+    """Independent Gaussian weights of variance gain² v[tap] / channels in.
+
+    `taps` is the paper's variance vector v: how the variance is shared among the taps; nonnegative with sum 1. By
+    default all taps have the same share, which is the customary initialisation. InputError for other `taps`.
+    """
+
+    def init(key, shape, dtype=jnp.float32):
+        height, width, inputs, _ = shape
+        shares = np.full((height, width), 1 / (height * width)) if taps is None else np.asarray(taps, np.float64)
+        if shares.shape != (height, width) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
+            raise InputError(
+                f"taps of shape {shares.shape} and sum {shares.sum():g} for a kernel of {height} x {width}: "
+                "give each tap a share of the variance, none negative, that sum to 1"
+            )
+        deviation = jnp.asarray(gain * np.sqrt(shares / inputs), dtype)
+        return deviation[..., None, None] * jax.random.normal(key, shape, dtype)
+
+    return init
+
+
+def stacked(init: Initializer) -> Initializer:
+    """The same initialiser for layers stacked on a leading axis, each drawn on its own."""
+
+    def init_layers(key, shape, dtype=jnp.float32):
+        layers, *shape = shape
+        return jax.vmap(lambda key: init(key, shape, dtype))(jax.random.split(key, layers))
+
+    return init_layers
+
+
+def _checked(kind: str, shape: Shape) -> Shape:
+    if len(shape) != 4 or shape[2] > shape[3]:
+        raise InputError(
+            f"{kind} kernel of shape {tuple(shape)}: it must be (height, width, channels in, channels out) with "
+            "no more channels in than out, or the convolution cannot keep the norm; add channels out"
+        )
+    return shape
+
+
+def _projection(key, size, dtype):
+    """An orthogonal projection onto a random subspace of half the dimension."""
+    basis = orthogonal(key, max(size // 2, 1), size, dtype)
+    return basis.T @ basis
+
+
+def _two_by_two(p, q):
+    """(2, 2, channels, channels): the block kernel of two projections, itself an orthogonal convolution."""
+    identity = jnp.eye(len(p), dtype=p.dtype)
+    rows, columns = (p, identity - p), (q, identity - q)
+    return jnp.stack([jnp.stack([row @ column for column in columns]) for row in rows])
+
+
+def _convolve_kernels(first, second):
+    """The kernel of two convolutions in a row: sizes add up to one less, channels multiply as matrices."""
+    height, width = (one + two - 1 for one, two in zip(first.shape[:2], second.shape[:2], strict=True))
+    kernel = jnp.zeros((height, width, first.shape[2], second.shape[3]), first.dtype)
+    for i, j in np.ndindex(*second.shape[:2]):
+        kernel = kernel.at[i : i + first.shape[0], j : j + first.shape[1]].add(first @ second[i, j])
+    return kernel
