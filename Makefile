@@ -49,7 +49,7 @@ bench: $(READY) ## time the library against PyTorch and plain JAX (some 10 minut
 lock: $(READY) ## choose the newest allowed version of every dependency and write requirements.lock
 	printf 'editables\nhatchling\nuv\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.12 \
 	    --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
-	    --extra book --extra test -o requirements.lock pyproject.toml -
+	    --extra book --extra sweep --extra test -o requirements.lock pyproject.toml -
 
 clean: ## remove what was built and every cache, but not the environment (for that: rm -r .venv)
 	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis

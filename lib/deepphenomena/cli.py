@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deepphenomena import __version__, cards, runner, tables
+from deepphenomena import __version__, cards, runner, sweeps, tables
 from deepphenomena.cards import QUICK
 from deepphenomena.errors import InputError, RunError
 
@@ -72,6 +72,28 @@ def record(slug: str, preset: str) -> None:
     file, made = runner.record(slug, preset=preset)
     click.echo(tables.claims_text(cards.load(slug), made))
     click.echo(f"recorded: {file}")
+
+
+@command.command()
+@click.argument("slug")
+@_PRESET
+@click.option(
+    "-p", "parameters", type=_Parameter(), multiple=True, help="Values of a parameter: seeds=3,5 or first_seed=0..9."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:8786; this machine by default.")
+@click.option("--workers", type=click.IntRange(1), help="Workers on this machine; one for every two cores by default.")
+@click.option("--out", metavar="FOLDER", help="Where the runs are kept: a folder, or s3://bucket/folder.")
+def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, workers: int | None, out: str | None):
+    """Run a chapter at every point of a grid of parameters; finished runs are never run again."""
+    out = out or str(runner.default_output(slug, preset, {}).parents[1] / "sweeps")
+    done = sweeps.sweep(
+        slug, parameters, out=out, preset=preset, scheduler=scheduler, workers=workers, report=click.echo
+    )
+    click.echo(f"{done.made} runs made, {done.found} found finished, {done.failed} failed")
+    if done.table:
+        click.echo(f"table: {done.table}")
+    if done.failed:
+        raise RunError(f"{done.failed} runs failed; each has left <key>.failed.json in {out}/{slug}")
 
 
 @command.command()

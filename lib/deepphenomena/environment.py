@@ -19,3 +19,8 @@ def for_speed() -> dict[str, str]:
     if platform.libc_ver()[0] == "glibc":
         wanted["GLIBC_TUNABLES"] = _KEEP_MEMORY
     return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+def for_threads(count: int) -> dict[str, str]:
+    """The variables under which a Python process computes with so many threads, where several share a machine."""
+    return {"NPROC": str(count), "OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": "1"}

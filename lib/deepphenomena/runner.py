@@ -40,11 +40,17 @@ def default_output(slug: str, preset: str, values: dict[str, Any]) -> Path:
 
 
 def execute(
-    slug: str, *, preset: str = QUICK, overrides: dict[str, Any] | None = None, out: Path | None = None
+    slug: str,
+    *,
+    preset: str = QUICK,
+    overrides: dict[str, Any] | None = None,
+    out: Path | None = None,
+    source: Path | None = None,
 ) -> tuple[Path, Record]:
     """Run a chapter under a preset and overrides; return the executed notebook's path and its record.
 
-    Everything that a person may have got wrong is checked before a kernel starts. The notebook appears at `out` when
+    Everything that a person may have got wrong is checked before a kernel starts. The notebook is the one beside the
+    card or, on a machine that has only the installed package, a copy at `source`; executed, it appears at `out` when
     the run is whole. If the run is killed, the same call goes on from the last checkpoint of the stages that keep one.
 
     Raises:
@@ -53,7 +59,7 @@ def execute(
     """
     card = cards.load(slug)
     values = card.values(preset, overrides)
-    source = notebook_path(slug)
+    source = source or notebook_path(slug)
     out = (out or default_output(slug, preset, values)).absolute()
     beside = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
     _check_writable(beside)

@@ -1,0 +1,266 @@
+"""Sweeps: grids, keys, the store, and a cluster of processes that loses a worker and its scheduler."""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fsspec
+import nbformat
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepphenomena import cards, cli, runner, sweeps
+from deepphenomena.errors import InputError, RunError
+from deepphenomena.sweeps import grid, worker
+from deepphenomena.sweeps.store import Store
+
+SLUG = "large_learning_rate_phase"
+START = f"run = deepphenomena.start('{SLUG}', seeds=seeds, first_seed=first_seed)"
+MEASURE = (
+    "import time; time.sleep(pause)\n"
+    "run.measure('maximal_rate', [4.0 + 0.01 * seed for seed in run.seeds])\n"
+    "assert seeds != 13, 'an unlucky number'"
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # papermill, Dask and their servers warn of what no user can mend
+
+
+def write_chapter(file: Path, *sources: str, pause: float = 0.0) -> None:
+    """A notebook that runs in a moment under the chapter's card."""
+    parameters = nbformat.v4.new_code_cell("seeds: int = 3\nfirst_seed: int = 0", metadata={"tags": ["parameters"]})
+    start = f"import deepphenomena\npause = {pause}\n{START}"
+    cells = [parameters, *(nbformat.v4.new_code_cell(source) for source in (start, *sources, "run.verdict()"))]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), file)
+
+
+@pytest.fixture
+def chapter(tmp_path, monkeypatch):
+    file = tmp_path / "tiny.ipynb"
+    write_chapter(file, MEASURE)
+    monkeypatch.setattr(runner, "notebook_path", lambda slug: file)
+    monkeypatch.setenv("DEEPPHENOMENA_CACHE", str(tmp_path / "cache"))
+    return file
+
+
+def record_of(task):
+    """A record as a run of the task would leave it, without running."""
+    values = cards.load(task.slug).values(task.preset, task.overrides)
+    from deepphenomena import records
+
+    started = pd.Timestamp("2026-01-01", tz="UTC").to_pydatetime()
+    claim = cards.load(task.slug).claim("maximal_rate")
+    measured = [4.0 + 0.01 * seed for seed in range(values["first_seed"], values["first_seed"] + values["seeds"])]
+    return records.Record(
+        slug=task.slug,
+        preset=task.preset,
+        overrides=task.overrides,
+        parameters=values,
+        outcomes=[records.outcome(claim, measured, task.preset)],
+        series={},
+        datasets=[],
+        provenance=records.provenance(started),
+    )
+
+
+def test_a_grid_is_every_combination_in_order(chapter):
+    made = sweeps.tasks(SLUG, [("first_seed", "0..2"), ("seeds", "3,5"), ("seeds", "7")])
+    assert [(task.overrides["first_seed"], task.overrides["seeds"]) for task in made] == [
+        (first, seeds) for first in (0, 1, 2) for seeds in (3, 5, 7)
+    ]
+    lists = sweeps.tasks(SLUG, [("widths", "64,128"), ("widths", "256")])
+    assert [task.overrides["widths"] for task in lists] == [[64, 128], [256]]
+    assert len(sweeps.tasks(SLUG)) == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ([("sedes", "3")], "did you mean 'seeds'"),
+        ([("seeds", "3,three")], "three"),
+        ([("seeds", "3,0")], "out of bounds"),
+        ([("seeds", "3..5,4")], "twice"),
+        ([("first_seed", "9..3")], "count up"),
+        ([("first_seed", "0..999"), ("seeds", "1..100"), ("conv_samples", "100..110")], "at most 100,000"),
+    ],
+)
+def test_what_cannot_be_swept_is_said_before_anything_runs(chapter, parameters, words):
+    with pytest.raises(InputError, match=words):
+        sweeps.tasks(SLUG, parameters)
+
+
+def test_a_key_names_what_is_computed_and_nothing_else(chapter):
+    def key(*parameters, preset="quick"):
+        return sweeps.tasks(SLUG, parameters, preset=preset)[0].key
+
+    first = key(("seeds", "5"))
+    assert key(("seeds", "5")) == first
+    assert key(("seeds", "4")) != first
+    assert key(("seeds", "3")) == key()  # the default, given or not, is the same run
+    notebook = nbformat.read(chapter, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("A better sentence."))
+    nbformat.write(notebook, chapter)
+    assert key(("seeds", "5")) == first
+    write_chapter(chapter, MEASURE + "  # another experiment")
+    assert key(("seeds", "5")) != first
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(6)))
+def test_the_table_does_not_depend_on_the_order_of_the_runs(order):
+    file = Path(runner.__file__).parents[2] / "chapters" / "training-dynamics" / f"{SLUG}.ipynb"
+    notebook = file.read_text()
+    tasks = [
+        grid._task(cards.load(SLUG), "quick", {"first_seed": first, "widths": [64]}, notebook) for first in range(6)
+    ]
+    store = Store(f"memory://{'-'.join(map(str, order))}")
+    for place in order:
+        store.keep(tasks[place], "{}", record_of(tasks[place]))
+    table = pd.read_parquet(fsspec.open(store.write_table(SLUG)).open())
+    assert list(table["first_seed"]) == sorted(table["first_seed"])
+    assert list(table["mean"]) == pytest.approx([4.0 + 0.01 * (first + 1) for first in range(6)])
+    assert not {"wall_seconds", "started", "device"} & set(table)
+
+
+def test_two_sweeps_into_one_folder_are_one_too_many(tmp_path):
+    store = Store(str(tmp_path))
+    with store.locked(), pytest.raises(InputError, match=rf"process {os.getpid()} on .*sweep\.lock"), store.locked():
+        pass
+    with store.locked():  # the first has let go
+        pass
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with store.locked():
+        held = json.loads((tmp_path / "sweep.lock").read_text())
+    (tmp_path / "sweep.lock").write_text(json.dumps(held | {"process": gone.pid}))
+    with store.locked():  # who held it was killed
+        pass
+    assert not (tmp_path / "sweep.lock").exists()
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, chapter, monkeypatch):
+    task = sweeps.tasks(SLUG)[0]
+    store = Store(str(tmp_path / "out"))
+
+    def full(path, content):
+        Path(path).write_bytes(content[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(store.files), "pipe_file", lambda self, path, content, **_: full(path, content))
+    with pytest.raises(RunError, match="No space left on device"):
+        store.keep(task, "{}", record_of(task))
+    assert not [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
+    assert store.finished(SLUG) == set()
+
+
+def test_a_run_that_raises_fails_alone_and_is_tried_again(chapter, tmp_path, monkeypatch, capfd):
+    out = str(tmp_path / "out")
+    task, unlucky = sweeps.tasks(SLUG, [("seeds", "3,13")])
+    assert worker.run_task(task, out).reason is None
+    assert "an unlucky number" in worker.run_task(unlucky, out).reason
+    store = Store(out)
+    assert store.finished(SLUG) == {task.key}
+    kept = json.loads((tmp_path / "out" / SLUG / f"{unlucky.key}.failed.json").read_text())
+    assert kept["overrides"] == {"seeds": 13}
+    assert "an unlucky number" in (tmp_path / "out" / SLUG / f"{unlucky.key}.failed.ipynb").read_text()
+    monkeypatch.setattr(runner, "execute", lambda *_, **__: pytest.fail("a finished run was run again"))
+    assert worker.run_task(task, out).reason is None
+
+
+def test_the_command_refuses_a_scheduler_that_does_not_answer(chapter, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("deepphenomena.sweeps.cluster._SECONDS_TO_CONNECT", 1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(
+        sys, "argv", ["deepphenomena", "sweep", SLUG, "--scheduler", address, "--out", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "no Dask scheduler answers there" in capfd.readouterr().err
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def dask_cluster(port: int, workers: int, folder: Path):
+    """A scheduler and workers as processes of their own, over TCP."""
+    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "30 seconds"}
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet
+    )
+    serving = [
+        subprocess.Popen([*dask, "worker", f"tcp://127.0.0.1:{port}", "--no-nanny", "--nthreads", "1"], **quiet)
+        for _ in range(workers)
+    ]
+    try:
+        yield scheduler, serving
+    finally:
+        for process in (scheduler, *serving):
+            process.kill()
+            process.wait()
+
+
+def test_a_lost_worker_and_a_lost_scheduler_change_nothing(chapter, tmp_path):
+    """The table of a disturbed sweep is that of runs one after the other, and nothing finished is run twice."""
+    write_chapter(chapter, MEASURE, pause=1.0)
+    parameters, port, out = [("first_seed", "0..5")], free_port(), tmp_path / "out"
+    command = [sys.executable, "-c", SWEEP, str(chapter), SLUG, str(out), f"tcp://127.0.0.1:{port}"]
+
+    def finished():
+        return {file: file.stat().st_mtime_ns for file in (out / SLUG).glob("*.json")}
+
+    def wait_for(count: int):
+        for _ in range(600):
+            if len(finished()) >= count:
+                return
+            time.sleep(0.2)
+        pytest.fail(f"{count} runs did not finish")
+
+    with dask_cluster(port, 2, tmp_path) as (scheduler, workers):
+        first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        wait_for(1)
+        workers[0].send_signal(signal.SIGKILL)
+        wait_for(3)
+        scheduler.kill()
+        _, problem = first.communicate(timeout=120)
+    assert first.returncode == 1, problem
+    assert "the same command goes on from there" in problem
+    before = finished()
+    assert 3 <= len(before) < 6
+    with dask_cluster(port, 2, tmp_path):
+        subprocess.run(command, check=True, timeout=180, capture_output=True)
+    after = finished()
+    assert len(after) == 6
+    assert all(after[file] == made for file, made in before.items())
+    serial = tmp_path / "serial"
+    for task in sweeps.tasks(SLUG, parameters):
+        assert worker.run_task(task, str(serial)).reason is None
+    Store(str(serial)).write_table(SLUG)
+    assert (out / f"{SLUG}.parquet").read_bytes() == (serial / f"{SLUG}.parquet").read_bytes()
+
+
+SWEEP = """
+import sys
+from pathlib import Path
+from deepphenomena import cli, runner
+notebook, slug, out, scheduler = sys.argv[1:]
+runner.notebook_path = lambda slug: Path(notebook)
+sys.argv = ["deepphenomena", "sweep", slug, "-p", "first_seed=0..5", "--scheduler", scheduler, "--out", out]
+cli.main()
+"""
