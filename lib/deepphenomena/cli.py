@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deepphenomena import __version__, cards, runner, sweeps, tables
+from deepphenomena import __version__, cards, new_chapter, runner, sweeps, tables
 from deepphenomena.cards import QUICK
 from deepphenomena.errors import InputError, RunError
 
@@ -72,6 +72,20 @@ def record(slug: str, preset: str) -> None:
     file, made = runner.record(slug, preset=preset)
     click.echo(tables.claims_text(cards.load(slug), made))
     click.echo(f"recorded: {file}")
+
+
+@command.command()
+@click.argument("slug")
+@click.option("--paper", required=True, metavar="arXiv:NUMBER", help="The paper that the chapter re-runs.")
+@click.option(
+    "--part", default="training-dynamics", show_default=True, help="The part of the book, as a folder's name."
+)
+def new(slug: str, paper: str, part: str) -> None:
+    """Write a new chapter from the template, run and record it: from its first minute it stands in the book."""
+    card = new_chapter.write(slug, paper=paper, part=part)
+    for preset in (QUICK, "full"):
+        runner.record(slug, preset=preset)
+    click.echo(f"card: {card}\nnotebook: {card.with_suffix('.ipynb')}\nnow replace every line; then: make test")
 
 
 @command.command()
