@@ -87,20 +87,21 @@ def slope_moment(activation: Activation, q: Number) -> Number:
 
 
 def cross_moment(activation: Activation, q1: Number, q2: Number, c: Number) -> Number:
-    """E[φ(u₁) φ(u₂)] for Gaussian u of variances q₁, q₂ and correlation −1 < c < 1.
+    """E[φ(u₁) φ(u₂)] for Gaussian u of variances q₁, q₂ and correlation −1 ≤ c ≤ 1; differentiable inside.
 
     Exact for the named activations ("hard_tanh" and "tanh": to 1e-5 and better). Another callable takes a product rule
     of 171 x 171 nodes: exact to rounding where it is analytic near the real line, to about 1e-3 where it has a kink.
     """
     phi = function_of(activation)
+    c = jnp.clip(c, -1, 1)
     if activation == "identity":
         return c * _root(q1) * _root(q2)
     if activation == "relu":
-        return _root(q1) * _root(q2) / (2 * math.pi) * (jnp.sqrt(1 - c**2) + c * (math.pi - jnp.arccos(c)))
+        return _root(q1) * _root(q2) / (2 * math.pi) * (_root(1 - c**2) + c * (math.pi - jnp.arccos(c)))
     if activation == "erf":
         sine = 2 * c * _root(q1) * _root(q2) / jnp.sqrt((1 + 2 * q1) * (1 + 2 * q2))
         return 2 / math.pi * jnp.arcsin(sine)
-    rest = jnp.sqrt(1 - c**2)
+    rest = _root(1 - c**2)
     if activation == "hard_tanh":  # given u₁, the mean of the clipped u₂ is known
         u = _root(q1) * jnp.asarray(_LINE, jnp.result_type(q1))
         mean, deviation = c * _root(q2) / _root(q1) * u, rest * _root(q2)
