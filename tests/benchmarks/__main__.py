@@ -18,7 +18,6 @@ from workloads import WORKLOADS
 @click.option("--record", is_flag=True, help="Also write data/results/benchmarks.json, with provenance.")
 def main(only: tuple[str, ...], repeats: int, interpreters: tuple[str, ...], record: bool) -> None:
     pythons = dict(entry.split("=", 1) for entry in interpreters)
-    rows = []
     click.echo(report.header())
     for name, workload in WORKLOADS.items():
         if only and name not in only:
@@ -28,10 +27,9 @@ def main(only: tuple[str, ...], repeats: int, interpreters: tuple[str, ...], rec
         except Unavailable as problem:
             click.echo(f"{name}: left out, {problem}")
             continue
-        rows.append(row)
         click.echo(report.line(row))
-    if record:
-        click.echo(f"written: {report.write(rows)}")
+        if record:  # row by row: an interrupted table keeps what it has
+            report.write([row])
 
 
 main()

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from contestants import Timing, Workload
+from workloads import WORKLOADS
 
 from deepphenomena import house
 
@@ -72,10 +73,15 @@ def _milliseconds(seconds: float) -> str:
 
 
 def write(rows: list[dict]) -> Path:
-    """Write the rows with what they were measured on."""
-    path = house.data() / "results" / "benchmarks.json"
+    """Write the rows with what they were measured on; rows measured before in the same surroundings stay."""
+    path, made = house.data() / "results" / "benchmarks.json", provenance()
+    before = json.loads(path.read_text()) if path.is_file() else {"provenance": {}, "rows": []}
+    same = all(before["provenance"].get(key) == made[key] for key in ("processor", "cores", "python", "versions"))
+    kept = {row["workload"]: row for row in before["rows"]} if same else {}
+    kept |= {row["workload"]: row for row in rows}
+    ordered = [kept[name] for name in WORKLOADS if name in kept]
     beside = path.with_suffix(".partial")
-    beside.write_text(json.dumps({"provenance": provenance(), "rows": rows}, indent=1) + "\n")
+    beside.write_text(json.dumps({"provenance": made, "rows": ordered}, indent=1) + "\n")
     os.replace(beside, path)
     return path
 
