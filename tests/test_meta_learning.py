@@ -34,27 +34,46 @@ TABLE = jnp.arange(CLASSES * EXAMPLES, dtype=jnp.float32).reshape(CLASSES, EXAMP
 )
 
 
-def conv4(key=0, **options):
-    """(loss, parameters) of a small network on images of 8 x 8, in the dtype of the moment."""
-    model = Conv4((8, 8, 1), filters=3, outputs=3, key=jax.random.key(key), **options)
-    definition, parameters = nnx.split(model)
+class Perceptron(nnx.Module):
+    """Two smooth layers and a head, on images of 8 x 8."""
+
+    def __init__(self, rngs):
+        self.first = nnx.Linear(64, 6, rngs=rngs)
+        self.second = nnx.Linear(6, 5, rngs=rngs)
+        self.head = nnx.Linear(5, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.head(jnp.tanh(self.second(jnp.tanh(self.first(x.reshape(len(x), -1))))))
+
+
+def conv4():
+    model = Conv4((8, 8, 1), filters=3, outputs=3, key=jax.random.key(0))
     # A head at zero hides the body's first inner gradient.
-    heads = jax.random.normal(jax.random.key(key + 1), parameters["head"]["kernel"][...].shape)
-    parameters["head"]["kernel"] = parameters["head"]["kernel"].replace(heads)
-    parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), parameters)
+    model.head.kernel.set_value(jax.random.normal(jax.random.key(1), model.head.kernel[...].shape))
+    return model
+
+
+def pure(model):
+    """(loss, parameters) of a model, in the dtype of the moment."""
+    network, parameters = nets.functional(model)
 
     def loss(parameters, examples):
-        scores = nnx.merge(definition, parameters)(examples.x)
+        scores = network(parameters, examples.x)
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, examples.y))
 
-    return loss, parameters
+    return loss, jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), parameters)
+
+
+def small():
+    return pure(Perceptron(nnx.Rngs(0)))
 
 
 def tasks(count, key=5):
     """Tasks of three classes on 8 x 8 noise, one support image of each and two queries."""
     one, two = jax.random.split(jax.random.key(key))
-    support = jax.random.normal(one, (count, 3, 8, 8, 1))
-    query = jax.random.normal(two, (count, 6, 8, 8, 1))
+    # XLA takes seconds to compile random numbers of five axes, and no time for those of one.
+    support = jax.random.normal(one, (count * 192,)).reshape(count, 3, 8, 8, 1)
+    query = jax.random.normal(two, (count * 384,)).reshape(count, 6, 8, 8, 1)
     labels = jnp.tile(jnp.arange(3), (count, 1))
     return Task(Examples(support, labels), Examples(query, jnp.tile(labels, 2)))
 
@@ -70,7 +89,7 @@ def head(parameters):
 # Tasks
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(ways=st.integers(1, CLASSES), shots=st.integers(1, 3), queries=st.integers(1, 3), seed=st.integers(0, 2**31 - 1))
 def test_a_task_has_different_classes_and_no_image_twice(ways, shots, queries, seed):
     task = sample_task(TABLE, ways=ways, shots=shots, queries=queries, key=jax.random.key(seed))
@@ -139,18 +158,18 @@ def test_sinusoids_are_one_curve_of_support_and_query():
 
 
 def test_adaptation_moves_what_the_mask_allows_and_nothing_else():
-    loss, parameters = conv4()
+    loss, parameters = small()
     support = jax.tree.map(lambda leaf: leaf[0], tasks(1)).support
-    for names in (["head"], ["conv1", "head"], ["conv3"], []):
+    for names in (["head"], ["first", "head"], ["second"], []):
         mask = layer_mask(parameters, lambda path, names=names: path.split("/")[0] in names)
         adapted = adapt(loss, parameters, support, mask=mask, rate=0.1, steps=2)
-        for part in ("conv1", "conv2", "conv3", "conv4", "head"):
+        for part in ("first", "second", "head"):
             same = jax.tree.map(np.array_equal, parameters[part], adapted[part])
             assert jax.tree.all(same) == (part not in names), part
 
 
 def test_adaptation_is_gradient_descent_step_by_step():
-    loss, parameters = conv4()
+    loss, parameters = small()
     support = jax.tree.map(lambda leaf: leaf[0], tasks(1)).support
     slow = parameters
     for _ in range(3):
@@ -160,7 +179,7 @@ def test_adaptation_is_gradient_descent_step_by_step():
 
 
 def test_an_array_of_masks_does_what_fixed_masks_do():
-    loss, parameters = conv4()
+    loss, parameters = small()
     support = jax.tree.map(lambda leaf: leaf[0], tasks(1)).support
     masks = [whole(parameters), head(parameters), layer_mask(parameters, lambda path: False)]
     stacked = jax.tree.map(lambda *marks: jnp.array(marks), *masks)
@@ -172,7 +191,7 @@ def test_an_array_of_masks_does_what_fixed_masks_do():
 
 
 def test_a_mask_of_another_structure_and_negative_steps_are_refused():
-    loss, parameters = conv4()
+    loss, parameters = small()
     with pytest.raises(InputError, match="structure of the parameters"):
         adapt(loss, parameters, None, mask={"head": True}, rate=0.1, steps=1)
     with pytest.raises(InputError, match="-1 steps"):
@@ -182,32 +201,32 @@ def test_a_mask_of_another_structure_and_negative_steps_are_refused():
 # Gradients through adaptation
 
 
-def central_difference(function, parameters, direction, step=1e-4):
-    """Fourth-order central difference of a scalar function along a direction."""
-    at = lambda t: float(function(jax.tree.map(lambda p, d: p + t * d, parameters, direction)))  # noqa: E731
-    return (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step)
-
-
-@pytest.mark.parametrize("mask_of", [whole, head], ids=["MAML", "ANIL"])
-def test_meta_gradients_agree_with_finite_differences(mask_of):
+@pytest.mark.parametrize(
+    ("build", "mask_of"),
+    [(lambda: Perceptron(nnx.Rngs(0)), whole), (lambda: Perceptron(nnx.Rngs(0)), head), (conv4, whole)],
+    ids=["MAML, perceptron", "ANIL, perceptron", "MAML, conv4"],
+)
+def test_meta_gradients_agree_with_finite_differences(build, mask_of):
     with jax.enable_x64(True):
-        loss, parameters = conv4()
+        loss, parameters = pure(build())
         batch = tasks(2)
-        outer = jax.jit(meta_loss(loss, mask=mask_of(parameters), rate=0.1, steps=3))
-        gradient = jax.jit(jax.grad(outer))(parameters, batch)
-        # A short step, and several directions: a ReLU's kink between the points would spoil one.
-        errors = []
-        for seed in range(4):
+        outer = jax.jit(jax.value_and_grad(meta_loss(loss, mask=mask_of(parameters), rate=0.1, steps=3)))
+        _, gradient = outer(parameters, batch)
+        for seed in range(3):
             keys = iter(jax.random.split(jax.random.key(seed), 100))
-            direction = jax.tree.map(lambda p, keys=keys: jax.random.normal(next(keys), p.shape), parameters)
+            direction = jax.tree.map(
+                lambda p, keys=keys: jax.random.normal(next(keys), (p.size,)).reshape(p.shape), parameters
+            )
             along = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, gradient, direction)))
-            difference = central_difference(lambda p: outer(p, batch), parameters, direction, step=1e-6)
-            errors.append(abs(difference / along - 1))
-        assert max(errors) <= 1e-5
+            # A step too short to cross a ReLU's kink, long enough for rounding.
+            there, back = (
+                outer(jax.tree.map(lambda p, d, t=t: p + t * d, parameters, direction), batch)[0] for t in (1e-6, -1e-6)
+            )
+            assert abs((there - back) / 2e-6 / along - 1) <= 1e-5
 
 
 def test_first_order_gradients_are_others():
-    loss, parameters = conv4()
+    loss, parameters = small()
     batch, mask = tasks(2), whole(parameters)
     second, first = (
         jax.grad(meta_loss(loss, mask=mask, rate=0.1, steps=3, first_order=order))(parameters, batch)
@@ -222,15 +241,15 @@ def test_first_order_gradients_are_others():
     norm = lambda tree: float(optax.tree.norm(tree))  # noqa: E731
     difference = functools.partial(jax.tree.map, jnp.subtract)
     assert norm(difference(first, expected)) < 1e-4 * norm(expected)
-    assert norm(difference(first, second)) > 0.02 * norm(second)
+    assert norm(difference(first, second)) > 0.01 * norm(second)
 
 
 def test_the_outer_loss_is_the_mean_however_tasks_are_grouped():
-    loss, parameters = conv4()
+    loss, parameters = small()
     batch, mask = tasks(4), whole(parameters)
     results = [
         jax.value_and_grad(meta_loss(loss, mask=mask, rate=0.1, steps=2, together=together))(parameters, batch)
-        for together in (1, 2, 4)
+        for together in (1, 2)
     ]
     for value, gradient in results[1:]:
         assert np.isclose(value, results[0][0], rtol=1e-5)
