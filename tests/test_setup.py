@@ -84,8 +84,9 @@ def test_ci_runs_exactly_what_a_newcomer_is_told_to_run():
 def test_every_dependency_is_locked_to_a_version_that_the_package_allows():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    for extra in project["project"]["optional-dependencies"].values():
-        wanted += extra
+    extras = project["project"]["optional-dependencies"]
+    for name in extras.keys() - {"bench"}:  # PyTorch is for `make bench` alone, from wherever the machine has it
+        wanted += extras[name]
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(PINS[canonicalize_name(requirement.name)]), requirement
     assert "torch" not in PINS

@@ -36,7 +36,7 @@ def fused(x1, x2, *, depth, activation, weight_variance, bias_variance):
 @given(
     n1=st.sampled_from([1, TILE - 1, TILE, 2 * TILE + 5]),
     n2=st.sampled_from([None, 3, TILE + 1]),
-    features=st.sampled_from([1, FEATURES, FEATURES + 7]),
+    features=st.sampled_from([5, FEATURES, FEATURES + 7]),  # in one dimension all angles are 0 or π: ill-conditioned
     network=st.fixed_dictionaries(
         {
             "depth": st.integers(1, 6),
