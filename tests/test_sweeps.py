@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from deepphenomena import cards, cli, runner, sweeps
 from deepphenomena.errors import InputError, RunError
-from deepphenomena.sweeps import grid, worker
+from deepphenomena.sweeps import worker
 from deepphenomena.sweeps.store import Store
 
 SLUG = "large_learning_rate_phase"
@@ -117,11 +117,7 @@ def test_a_key_names_what_is_computed_and_nothing_else(chapter):
 @settings(max_examples=10, deadline=None)
 @given(order=st.permutations(range(6)))
 def test_the_table_does_not_depend_on_the_order_of_the_runs(order):
-    file = Path(runner.__file__).parents[2] / "chapters" / "training-dynamics" / f"{SLUG}.ipynb"
-    notebook = file.read_text()
-    tasks = [
-        grid._task(cards.load(SLUG), "quick", {"first_seed": first, "widths": [64]}, notebook) for first in range(6)
-    ]
+    tasks = sweeps.tasks(SLUG, [("widths", "64"), ("first_seed", "0..5")])
     store = Store(f"memory://{'-'.join(map(str, order))}")
     for place in order:
         store.keep(tasks[place], "{}", record_of(tasks[place]))

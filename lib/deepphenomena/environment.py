@@ -23,4 +23,4 @@ def for_speed() -> dict[str, str]:
 
 def for_threads(count: int) -> dict[str, str]:
     """The variables under which a Python process computes with so many threads, where several share a machine."""
-    return {"NPROC": str(count), "OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": "1"}
+    return {"NPROC": str(count), "OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": _ONE_THREAD_FOR_LAPACK}

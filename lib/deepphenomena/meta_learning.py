@@ -22,6 +22,8 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from deepphenomena.errors import InputError
+from deepphenomena.kernels import mean_in_chunks
+from deepphenomena.nets.functional import member
 
 Loss = Callable[[PyTree, Any], Float[Array, ""]]
 
@@ -198,8 +200,8 @@ def meta_loss(
 ) -> Callable[[PyTree, Task], Float[Array, ""]]:
     """The outer loss: `loss` on the query after adapting to the support, averaged over the tasks of a batch.
 
-    Its gradient, with respect to the parameters before adaptation and once, is accumulated task by task in the forward
-    pass, so that memory holds the inner loops of `together` tasks and not of all.
+    Its gradient is accumulated task by task in the forward pass, so that memory holds the inner loops of `together`
+    tasks and not of all.
 
     Args:
         loss, mask, rate, steps, first_order: as `adapt` takes them.
@@ -215,36 +217,17 @@ def meta_loss(
 
     def of_group(parameters, group):
         if together == 1:  # batching rules of convolutions only add to the program
-            return of_task(parameters, _first(group))
+            return of_task(parameters, member(group, 0))
         return jnp.mean(jax.vmap(of_task, (None, 0))(parameters, group))
 
-    def grouped(tasks):
+    in_groups = mean_in_chunks(of_group, samples=together, everywhere=True)
+
+    def mean_loss(parameters, tasks):
         count = len(jax.tree.leaves(tasks)[0])
         if count % together:
             raise InputError(f"{count} tasks in groups of {together}: the groups must be equal; choose a divisor")
-        return jax.tree.map(lambda leaf: leaf.reshape(count // together, together, *leaf.shape[1:]), tasks)
+        return in_groups(parameters, tasks)
 
-    @jax.custom_vjp
-    def mean_loss(parameters, tasks):
-        return jnp.mean(lax.map(functools.partial(of_group, parameters), grouped(tasks)))
-
-    def forward(parameters, tasks):
-        groups = grouped(tasks)
-        share = 1 / len(jax.tree.leaves(groups)[0])
-
-        def add(sums, group):
-            return jax.tree.map(lambda s, term: s + share * term, sums, one(parameters, group)), None
-
-        one = jax.value_and_grad(of_group)
-        start = jax.tree.map(
-            lambda like: jnp.zeros(like.shape, like.dtype), jax.eval_shape(one, parameters, _first(groups))
-        )
-        return lax.scan(add, start, groups)[0]
-
-    def backward(gradient, cotangent):
-        return jax.tree.map(lambda leaf: cotangent * leaf, gradient), None
-
-    mean_loss.defvjp(forward, backward)
     return mean_loss
 
 
@@ -257,7 +240,3 @@ def cosine_classifier(
     """
     support, query = (h / jnp.maximum(jnp.linalg.norm(h, axis=-1, keepdims=True), 1e-12) for h in (support, query))
     return jax.nn.softmax(query @ support.T, axis=-1) @ jax.nn.one_hot(labels, ways)
-
-
-def _first(groups):
-    return jax.tree.map(lambda leaf: leaf[0], groups)

@@ -101,7 +101,7 @@ def provenance(started: datetime.datetime) -> Provenance:
     return Provenance(
         started=started,
         wall_seconds=round((datetime.datetime.now(datetime.UTC) - started).total_seconds(), 2),
-        device=_processor() if device.platform == "cpu" else device.device_kind,
+        device=processor() if device.platform == "cpu" else device.device_kind,
         backend=device.platform,
         device_count=jax.device_count(),
         cpu_count=os.cpu_count() or 1,
@@ -142,7 +142,8 @@ def _version(package: str) -> str:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor, as its maker gives it where Linux tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

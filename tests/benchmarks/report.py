@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +11,7 @@ from statistics import median
 from contestants import Timing, Workload
 from workloads import WORKLOADS
 
-from deepphenomena import house
+from deepphenomena import house, records
 
 
 def row(name: str, workload: Workload, timings: dict[str, Timing]) -> dict:
@@ -87,23 +86,14 @@ def write(rows: list[dict]) -> Path:
 
 
 def provenance() -> dict:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit or None,
-        "processor": _processor(),
+        "commit": records.code_state()[0],
+        "processor": records.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in ("jax", "jaxlib", "numpy", "scipy", "torch")},
     }
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        names = [line for line in information.read_text().splitlines() if line.startswith("model name")]
-        return names[0].partition(":")[2].strip() if names else platform.processor()
-    return platform.processor()
 
 
 def _version(name: str) -> str | None:

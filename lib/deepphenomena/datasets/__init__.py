@@ -24,7 +24,7 @@ from deepphenomena.datasets._catalogue import Entry, catalogue
 from deepphenomena.datasets._complete import Served, complete
 from deepphenomena.errors import InputError, unknown
 
-__all__ = ["Dataset", "catalogue", "load"]
+__all__ = ["Dataset", "catalogue", "digest", "load"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

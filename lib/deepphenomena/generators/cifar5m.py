@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from deepphenomena import house
-from deepphenomena.datasets import Dataset
+from deepphenomena.datasets import Dataset, digest
 from deepphenomena.errors import InputError
 
 ADDRESS = "https://storage.googleapis.com/gresearch/cifar5m/"
@@ -40,14 +40,12 @@ def cifar5m(n: int) -> Dataset:
     parts = [_part(name, min(PART_SIZE, n - i * PART_SIZE)) for i, name in enumerate(names)]
     images, labels, provenances = zip(*parts, strict=True)
     images, labels = np.concatenate(images), np.concatenate(labels)
-    digest = hashlib.sha256(images)
-    digest.update(labels.astype("<i4"))
     return Dataset(
         images=images,
         labels=labels,
         name="cifar5m",
         split="train",
-        sha256=digest.hexdigest(),
+        sha256=digest(images, labels),
         licence="none stated; cite the paper",
         provenance=provenances[0],
         source=ADDRESS + ", ".join(names),

@@ -13,6 +13,7 @@ from jax import lax
 from jax import numpy as jnp
 
 from deepphenomena.kernels import _winograd
+from deepphenomena.kernels._chunks import sum_over_chunks
 from deepphenomena.kernels._convolution_native import by_patches, convolve, pad, window
 
 _FEW = 8  # channels below which a pixel's row fills no vector register, so that transforms do not pay
@@ -49,17 +50,14 @@ def pullback(y, w, geometry):
 def outer(x, y, geometry):
     """The transpose in w."""
     if _by_winograd(geometry, (x.shape[3], y.shape[3])):
-        return _sum_of_chunks(
-            lambda x, y: _winograd.outer(x, y, low=geometry.low),
-            _winograd_chunk(geometry, (x.shape[3], y.shape[3])),
-            x,
-            y,
-        )
+        size = _chunk_size(x.shape[0], _winograd_chunk(geometry, (x.shape[3], y.shape[3])))
+        return sum_over_chunks(lambda chunk: _winograd.outer(*chunk, low=geometry.low), size, (x, y))
     pixels = math.prod(geometry.image) * x.shape[3] + math.prod(geometry.output) * y.shape[3]
     one_tap = geometry.kernel == (1, 1)
     strided = geometry.stride != (1, 1) and min(x.shape[3], y.shape[3]) >= _FEW
     form = _outer_tap_by_tap if one_tap or strided else _outer_as_convolution
-    return _sum_of_chunks(lambda x, y: form(x, y, geometry), _CHUNK_BYTES // (4 * pixels), x, y)
+    size = _chunk_size(x.shape[0], _CHUNK_BYTES // (4 * pixels))
+    return sum_over_chunks(lambda chunk: form(*chunk, geometry), size, (x, y))
 
 
 def _outer_tap_by_tap(x, y, geometry):
@@ -114,17 +112,3 @@ def _in_chunks(function, wanted: float, images):
     done = lax.map(function, images[: whole * size].reshape(whole, size, *images.shape[1:]))
     done = done.reshape(-1, *done.shape[2:])
     return jnp.concatenate([done, function(images[whole * size :])]) if rest else done
-
-
-def _sum_of_chunks(function, wanted: float, x, y):
-    """The sum over images of a function of chunks of them."""
-    size = _chunk_size(x.shape[0], wanted)
-    whole, rest = divmod(x.shape[0], size)
-    if whole == 1 and not rest:
-        return function(x, y)
-    chunks = tuple(a[: whole * size].reshape(whole, size, *a.shape[1:]) for a in (x, y))
-    start = function(x[whole * size :], y[whole * size :]) if rest else None
-    if start is None:
-        shape = jax.eval_shape(function, *(chunk[0] for chunk in chunks))
-        start = jnp.zeros(shape.shape, shape.dtype)
-    return lax.scan(lambda total, chunk: (total + function(*chunk), None), start, chunks)[0]

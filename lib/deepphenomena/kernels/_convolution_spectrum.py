@@ -13,8 +13,6 @@ from jaxtyping import Array, Float
 
 from deepphenomena.errors import InputError
 
-_PIECES = 8  # independent batches, which XLA:CPU hands to different cores; one batch of LAPACK calls keeps to one core
-
 
 def singular_values_of_convolution(
     w: Float[Array, "kernel_height kernel_width channels features"], input_shape: tuple[int, int]
@@ -40,11 +38,7 @@ def top_singular_value_of_convolution(
     w: Float[Array, "kernel_height kernel_width channels features"], input_shape: tuple[int, int]
 ) -> Float[Array, ""]:
     """The operator norm of the circular convolution. Arguments and errors as in `singular_values_of_convolution`."""
-    symbols = _symbols(w, _fourier(w, input_shape)[0])
-    # The largest eigenvalue of the smaller Gram matrix keeps full accuracy; only small ones lose half the digits.
-    adjoint = symbols.conj().swapaxes(1, 2)
-    gram = adjoint @ symbols if w.shape[2] >= w.shape[3] else symbols @ adjoint
-    return jnp.sqrt(jnp.max(_by_pieces(jnp.linalg.eigvalsh, gram)))
+    return jnp.max(_values(_symbols(w, _fourier(w, input_shape)[0])))
 
 
 def project_to_operator_norm_ball(
@@ -125,16 +119,12 @@ def _symbols(w, fourier: np.ndarray):
     return flat.reshape(len(fourier), *w.shape[2:])
 
 
-def _by_pieces(decompose, matrices):
-    return jnp.concatenate([decompose(piece) for piece in jnp.array_split(matrices, _PIECES) if piece.shape[0]])
-
-
 def _values(matrices):
     """Singular values of a batch of matrices; LAPACK's QR iteration is its faster form for values alone."""
 
     def on_cpu(matrices):
         algorithm = lax.linalg.SvdAlgorithm.QR
-        return _by_pieces(lambda piece: lax.linalg.svd(piece, compute_uv=False, algorithm=algorithm), matrices)
+        return lax.linalg.svd(matrices, compute_uv=False, algorithm=algorithm)
 
     def elsewhere(matrices):
         return jnp.linalg.svd(matrices, compute_uv=False)

@@ -10,11 +10,12 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, PyTree
 
 from deepphenomena.errors import InputError
+from deepphenomena.kernels._chunks import sum_over_chunks
 
 type MeanLoss = Callable[[PyTree, PyTree], Float[Array, ""]]
 
 
-def mean_in_chunks(loss: MeanLoss, *, samples: int = 16) -> MeanLoss:
+def mean_in_chunks(loss: MeanLoss, *, samples: int = 16, everywhere: bool = False) -> MeanLoss:
     """The same loss, evaluated and differentiated on `samples` samples after the others on a CPU; elsewhere as it is.
 
     On a CPU the activations of a whole batch of images do not fit in the cache, and a training step waits for memory
@@ -26,6 +27,7 @@ def mean_in_chunks(loss: MeanLoss, *, samples: int = 16) -> MeanLoss:
         loss: `loss(parameters, batch)`, a mean over the leading axis of every leaf of `batch` of something that each
             sample has alone. Not a network with batch statistics: they would become those of a chunk.
         samples: in a chunk. What does not divide the batch is one smaller chunk at the end.
+        everywhere: on every platform, for samples so large that memory asks for it.
 
     Raises:
         InputError: if `samples` is below 1; when called, if the leaves of a batch differ in their leading axis.
@@ -39,9 +41,10 @@ def mean_in_chunks(loss: MeanLoss, *, samples: int = 16) -> MeanLoss:
             raise InputError(
                 f"a batch with leading axes {sorted(sizes)}: every leaf needs one leading axis of as many samples."
             )
-        return lax.platform_dependent(
-            parameters, batch, cpu=partial(_mean, loss, samples), default=lambda p, batch: loss(p, batch)
-        )
+        in_chunks = partial(_mean, loss, samples)
+        if everywhere:
+            return in_chunks(parameters, batch)
+        return lax.platform_dependent(parameters, batch, cpu=in_chunks, default=lambda p, batch: loss(p, batch))
 
     return by_platform
 
@@ -65,20 +68,16 @@ def _mean_jvp(loss, samples, primals, tangents):
 
 def _weighted_sum(function, samples: int, batch):
     """Σ (share of the chunk in the batch) · function(chunk)."""
-    count = jax.tree.leaves(batch)[0].shape[0]
-    whole, rest = divmod(count, samples)
+    count = _length(batch)
 
-    def part(chunk, share):
-        return jax.tree.map(lambda value: share * value, function(chunk))
+    def part(chunk):
+        return jax.tree.map(lambda value: _length(chunk) / count * value, function(chunk))
 
-    def add(total, chunk):
-        return jax.tree.map(jnp.add, total, part(chunk, samples / count)), None
+    return sum_over_chunks(part, samples, batch)
 
-    chunks = jax.tree.map(lambda leaf: leaf[: whole * samples].reshape(whole, samples, *leaf.shape[1:]), batch)
-    last = jax.tree.map(lambda leaf: leaf[whole * samples :], batch)
-    shape = jax.eval_shape(function, last if rest else jax.tree.map(lambda leaf: leaf[0], chunks))
-    total = part(last, rest / count) if rest else jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
-    return lax.scan(add, total, chunks)[0] if whole else total
+
+def _length(batch) -> int:
+    return jax.tree.leaves(batch)[0].shape[0]
 
 
 def _is_zero(leaf) -> bool:

@@ -4,8 +4,8 @@ import contextlib
 import logging
 import os
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 
 import dask
 from distributed import Client, Future, LocalCluster

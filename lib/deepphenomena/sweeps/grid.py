@@ -61,7 +61,17 @@ def tasks(slug: str, texts: Iterable[tuple[str, str]] = (), *, preset: str = car
     if size > LARGEST:
         raise InputError(f"a sweep of {size:,} runs: at most {LARGEST:,} are allowed; give fewer values")
     notebook = runner.notebook_path(slug).read_text(encoding="utf-8")
-    return [_task(card, preset, overrides, notebook) for overrides in _points(grid)]
+    known = datasets.catalogue()
+    common = {"chapter": card.model_dump(mode="json"), "code": _code(notebook), "version": __version__}
+
+    def task(overrides: dict[str, Value]) -> Task:
+        values = card.values(preset, overrides)
+        used = {*card.datasets, *(value for value in values.values() if isinstance(value, str) and value in known)}
+        data = {name: known[name].model_dump(mode="json") for name in sorted(used)}
+        content = json.dumps(common | {"parameters": values, "data": data}, sort_keys=True)
+        return Task(slug, preset, overrides, hashlib.sha256(content.encode()).hexdigest()[:20], notebook)
+
+    return [task(overrides) for overrides in _points(grid)]
 
 
 def _points(grid: dict[str, Sequence[Value]]) -> Iterable[dict[str, Value]]:
@@ -83,21 +93,6 @@ def _values(card: Card, name: str, text: str) -> list[Value]:
             raise InputError(f"range {piece} of parameter '{name}': it must count up, by less than {LARGEST:,}")
         values += [card.parse(name, str(value)) for value in range(first, last + 1)]
     return values
-
-
-def _task(card: Card, preset: str, overrides: dict[str, Value], notebook: str) -> Task:
-    values = card.values(preset, overrides)
-    known = datasets.catalogue()
-    used = {*card.datasets, *(value for value in values.values() if isinstance(value, str) and value in known)}
-    content = {
-        "chapter": card.model_dump(mode="json"),
-        "code": _code(notebook),
-        "parameters": values,
-        "data": {name: known[name].model_dump(mode="json") for name in sorted(used)},
-        "version": __version__,
-    }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return Task(card.slug, preset, overrides, digest[:20], notebook)
 
 
 def _code(notebook: str) -> list[str]:

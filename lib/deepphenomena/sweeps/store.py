@@ -42,6 +42,10 @@ class Store:
         """The keys of the finished runs of a chapter."""
         return {path.rsplit("/", 1)[-1].removesuffix(".json") for path in self._records(slug)}
 
+    def has(self, task: Task) -> bool:
+        """Whether a run has finished."""
+        return self.files.exists(self._path(task.slug, f"{task.key}.json"))
+
     def _records(self, slug: str) -> list[str]:
         return [path for path in self.files.glob(self._path(slug, "*.json")) if not path.endswith(".failed.json")]
 

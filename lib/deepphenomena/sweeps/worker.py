@@ -21,7 +21,7 @@ class Result(NamedTuple):
 def run_task(task: Task, out: str) -> Result:
     """Execute a run and keep it, or keep why it failed. A run that has finished meanwhile is left as it is."""
     store = Store(out)
-    if task.key in store.finished(task.slug):
+    if store.has(task):
         return Result(task.key, None)
     with tempfile.TemporaryDirectory() as folder:
         source, executed = Path(folder) / f"{task.slug}.ipynb", Path(folder) / "run.ipynb"

@@ -112,8 +112,13 @@ def _torch_func():
         return loss(parameters, q)
 
     fixed = tuple(p.detach() for p in parameters)
-    gradient = torch.func.vmap(torch.func.grad(adapted_loss), in_dims=(None, 0, 0))
-    return lambda: gradient(fixed, support, query)
+    slopes_of = torch.func.grad(adapted_loss)
+
+    def step():  # task by task: torch.func.vmap over adapted weights is a grouped convolution, which takes minutes
+        of_tasks = (slopes_of(fixed, s, q) for s, q in zip(support, query, strict=True))
+        return [sum(terms) / TASKS for terms in zip(*of_tasks, strict=True)]
+
+    return step
 
 
 _maml, _anil = functools.partial(_step, ""), functools.partial(_step, "head")
