@@ -3,5 +3,6 @@
 from deepphenomena.nets.functional import ensemble, functional, member
 from deepphenomena.nets.image_classifiers import image_classifier
 from deepphenomena.nets.ntk_parameterized import convolutional, fully_connected
+from deepphenomena.nets.stages import staged
 
-__all__ = ["convolutional", "ensemble", "fully_connected", "functional", "image_classifier", "member"]
+__all__ = ["convolutional", "ensemble", "fully_connected", "functional", "image_classifier", "member", "staged"]
