@@ -84,6 +84,18 @@ def test_an_ensemble_equals_its_members_trained_alone(size):
         np.testing.assert_allclose(together.parameters["w"][k], alone.parameters["w"], rtol=1e-6, atol=1e-6)
 
 
+def test_double_precision_reaches_members_in_threads_of_their_own():
+    with jax.enable_x64(True):
+        x = jnp.linspace(0.0, 1.0, 2 * 5000, dtype=float).reshape(2, 5000)
+        trained = training.train_members(
+            squared, {"w": jnp.ones((3, 5000))}, (x, x[:, 0]), optimizer=optax.sgd, steps=2,
+            hyperparameters={"learning_rate": np.array([0.0, 1e-9, 2e-9])},
+        )  # fmt: skip
+    moved = np.abs(np.asarray(trained.parameters["w"]) - 1).max(1)
+    assert trained.parameters["w"].dtype == np.float64
+    assert moved[0] == 0 < moved[1] < moved[2]
+
+
 THREE_WAYS = """
 import jax, jax.numpy as jnp, numpy as np, optax
 from deepphenomena import training

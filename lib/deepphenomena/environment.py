@@ -24,3 +24,10 @@ def for_speed() -> dict[str, str]:
 def for_threads(count: int) -> dict[str, str]:
     """The variables under which a Python process computes with so many threads, where several share a machine."""
     return {"NPROC": str(count), "OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": _ONE_THREAD_FOR_LAPACK}
+
+
+def cores() -> int:
+    """How many cores this process computes on: what `for_threads` gave it, else what the system lets it have."""
+    if "NPROC" in os.environ:
+        return int(os.environ["NPROC"])
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

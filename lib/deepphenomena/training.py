@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from deepphenomena import checkpoints, progress
+from deepphenomena import checkpoints, environment, progress
+from deepphenomena._training_loop import Member, begin, train_segment
 from deepphenomena.errors import InputError
 
 Loss = Callable[[PyTree, PyTree], Float[Array, ""]]
@@ -48,17 +50,6 @@ class Trained(NamedTuple):
         values = self.metrics[name]
         last = np.max(np.where(np.isnan(values), 0, np.arange(values.shape[-1])), axis=-1, keepdims=True)
         return np.where(self.diverged, np.nan, np.take_along_axis(values, last, axis=-1)[..., 0])
-
-
-class _Member(NamedTuple):
-    """What one step hands to the next."""
-
-    parameters: PyTree
-    optimizer_state: PyTree
-    key_data: Array
-    order: Int[Array, " samples"]
-    step: Int[Array, ""]
-    diverged: Array
 
 
 def train(
@@ -199,7 +190,7 @@ def _side_by_side(parameters: PyTree, members: int) -> bool:
     return members > 1 and size < _SMALL_MEMBER
 
 
-def _spread(state: _Member, members: int) -> _Member:
+def _spread(state: Member, members: int) -> Member:
     """The members of a batched state spread evenly over as many devices as divide their number."""
     count = max(n for n in range(1, jax.device_count() + 1) if members % n == 0)
     mesh = jax.sharding.Mesh(jax.devices()[:count], ("members",))
@@ -216,16 +207,16 @@ def _take(tree: PyTree, k: int) -> PyTree:
 
 def _begin_members(parameters, keys, hyperparameters, held_out, optimizer, measure, samples, batched):
     """(the members' state, their first measurements): one stacked state where they are batched, else a list."""
-    begin = functools.partial(_compiled_begin, optimizer=optimizer, measure=measure, samples=samples, batched=batched)
+    start = functools.partial(begin, optimizer=optimizer, measure=measure, samples=samples, batched=batched)
     if batched:
-        return begin(parameters, keys, hyperparameters, held_out)
-    begun = [begin(_take(parameters, k), keys[k], _take(hyperparameters, k), held_out) for k in range(len(keys))]
+        return start(parameters, keys, hyperparameters, held_out)
+    begun = [start(_take(parameters, k), keys[k], _take(hyperparameters, k), held_out) for k in range(len(keys))]
     return [state for state, _ in begun], _stack([first for _, first in begun])
 
 
-def _active(state: _Member | list[_Member], limits: Int[np.ndarray, " members"]) -> np.ndarray:
+def _active(state: Member | list[Member], limits: Int[np.ndarray, " members"]) -> np.ndarray:
     """Which members have steps left to take."""
-    members = [state] if isinstance(state, _Member) else state
+    members = [state] if isinstance(state, Member) else state
     step, diverged = (
         np.concatenate([np.atleast_1d(getattr(m, name)) for m in members]) for name in ("step", "diverged")
     )
@@ -234,23 +225,36 @@ def _active(state: _Member | list[_Member], limits: Int[np.ndarray, " members"])
 
 def _advance(state, active, data, source, held_out, hyperparameters, limits, stop_above, **program):
     """(losses (members, length), measurements (members,), state) after one segment of every active member."""
-    if isinstance(state, _Member):
-        state, losses, measured = _compiled_segment(
+    if isinstance(state, Member):
+        state, losses, measured = train_segment(
             state, data, source, held_out, hyperparameters, jnp.asarray(limits), stop_above, batched=True, **program
         )
         stopped = ~active | np.asarray(state.diverged)
         return losses, {name: np.where(stopped, np.nan, values) for name, values in measured.items()}, state
     losses = np.full((len(state), program["length"]), np.nan, np.float32)
     metrics: dict[str, np.ndarray] = {}
-    state = list(state)
-    for k in np.flatnonzero(active):
-        state[k], losses[k], measured = _compiled_segment(
-            state[k], data, source, held_out, _take(hyperparameters, k), limits[k], stop_above, batched=False, **program
-        )
+    state, chosen = list(state), np.flatnonzero(active)
+    arguments = [(state[k], data, source, held_out, _take(hyperparameters, k), limits[k], stop_above) for k in chosen]
+    segment = functools.partial(train_segment, batched=False, **program)
+    train_segment.lower(*arguments[0], batched=False, **program).compile()  # once, before the threads all ask
+    for k, (after, of_member, measured) in zip(chosen, _on_all_cores(segment, arguments), strict=True):
+        state[k], losses[k] = after, of_member
         for name, value in measured.items():
             column = metrics.setdefault(name, np.full(len(state), np.nan, np.float32))
-            column[k] = np.nan if state[k].diverged else value
+            column[k] = np.nan if after.diverged else value
     return losses, metrics, state
+
+
+def _on_all_cores(function: Callable, arguments: list[tuple]) -> list:
+    """function(*each) of all arguments, a thread for each core: a small model's operations leave all but one idle."""
+    wide = jnp.result_type(float) == jnp.float64  # a setting of the calling thread, which others would not see
+
+    def call(each):
+        with jax.enable_x64(wide):
+            return jax.block_until_ready(function(*each))
+
+    with futures.ThreadPoolExecutor(environment.cores()) as threads:
+        return list(threads.map(call, arguments))
 
 
 def _check(parameters, data, steps, keys, hyperparameters, batch_size, draw) -> tuple[int, int]:
@@ -273,85 +277,3 @@ def _check(parameters, data, steps, keys, hyperparameters, batch_size, draw) -> 
     if (batch_size is not None or draw is not None) and keys is None:
         raise InputError("batches are drawn at random, so every member needs a key; pass keys=jax.random.split(key, n)")
     return members, samples
-
-
-def _transformation(optimizer, hyperparameters) -> optax.GradientTransformation:
-    return optimizer(**hyperparameters) if callable(optimizer) else optimizer
-
-
-@functools.partial(jax.jit, static_argnames=("optimizer", "measure", "samples", "batched"))
-def _compiled_begin(parameters, keys, hyperparameters, held_out, *, batched, **program):
-    begin = functools.partial(_begin, **program)
-    return (jax.vmap(begin, (0, 0, 0, None)) if batched else begin)(parameters, keys, hyperparameters, held_out)
-
-
-def _begin(parameters, key, hyperparameters, held_out, *, optimizer, measure, samples):
-    """A member before its first step, and its first measurement."""
-    member = _Member(
-        parameters=parameters,
-        optimizer_state=_transformation(optimizer, hyperparameters).init(parameters),
-        key_data=jax.random.key_data(key),
-        order=jnp.arange(samples, dtype=jnp.int32),
-        step=jnp.int32(0),
-        diverged=jnp.bool_(False),
-    )
-    return member, dict(measure(parameters, held_out)) if measure else {}
-
-
-@functools.partial(
-    jax.jit,
-    donate_argnums=0,
-    static_argnames=("loss", "optimizer", "measure", "batch_size", "draw", "length", "batched"),
-)
-def _compiled_segment(state, data, source, held_out, hyperparameters, limits, stop_above, *, batched, **program):
-    segment = functools.partial(_train_segment, **program)
-    segment = jax.vmap(segment, (0, None, None, None, 0, 0, None)) if batched else segment
-    return segment(state, data, source, held_out, hyperparameters, limits, stop_above)
-
-
-def _train_segment(
-    member: _Member, data, source, held_out, hyperparameters, limit, stop_above,
-    *, loss, optimizer, measure, batch_size, draw, length,
-):  # fmt: skip
-    """`length` steps of one member and the measurement after them."""
-    transformation = _transformation(optimizer, hyperparameters)
-
-    def take_step(member: _Member):
-        order, batch = _batch(member, data, batch_size)
-        if draw is not None:
-            batch = draw(batch, source, step=member.step, key=_step_key(member))
-        value, gradient = jax.value_and_grad(loss)(member.parameters, batch)
-        diverged = ~(value <= stop_above)  # true for NaN as well
-        updates, optimizer_state = transformation.update(gradient, member.optimizer_state, member.parameters)
-        moved = optax.apply_updates(member.parameters, updates)
-        return _Member(moved, optimizer_state, member.key_data, order, member.step + 1, diverged), value
-
-    def step(member: _Member, _):
-        stopped = member.diverged | (member.step >= limit)
-        return jax.lax.cond(stopped, lambda m: (m, jnp.full((), jnp.nan, _result_type(m))), take_step, member)
-
-    def _result_type(member):
-        return jax.eval_shape(take_step, member)[1].dtype
-
-    member, losses = jax.lax.scan(step, member, length=length)
-    return member, losses, dict(measure(member.parameters, held_out)) if measure else {}
-
-
-def _batch(member: _Member, data, batch_size):
-    """(the epoch's order of samples, this step's batch): epochs are shuffled anew, a last short batch is left out."""
-    if batch_size is None:
-        return member.order, data
-    samples = member.order.shape[0]
-    per_epoch = samples // batch_size
-    epoch, position = member.step // per_epoch, member.step % per_epoch
-    key = jax.random.fold_in(jax.random.wrap_key_data(member.key_data), epoch)
-    shuffle = lambda _: jax.random.permutation(key, samples).astype(jnp.int32)  # noqa: E731
-    order = jax.lax.cond(position == 0, shuffle, lambda order: order, member.order)
-    index = jax.lax.dynamic_slice_in_dim(order, position * batch_size, batch_size)
-    return order, jax.tree.map(lambda leaf: leaf[index], data)
-
-
-def _step_key(member: _Member) -> Key[Array, ""]:
-    """A key for this step alone, apart from those that shuffle epochs."""
-    _, stream = jax.random.split(jax.random.wrap_key_data(member.key_data))
-    return jax.random.fold_in(stream, member.step)

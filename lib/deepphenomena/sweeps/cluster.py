@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -42,7 +41,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             with contextlib.suppress(OSError, TimeoutError):  # a scheduler that has gone cannot be told good-bye
                 client.close(timeout=_SECONDS_TO_CONNECT)
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = environment.cores()
     count = workers or max(1, cores // 2)
     variables = environment.for_speed() | environment.for_threads(max(1, cores // count))
     settings = {
