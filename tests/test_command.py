@@ -82,7 +82,8 @@ def test_record_keeps_the_record_and_stores_the_quick_outputs(command, tiny, tmp
     status, out, _ = command("scorecard")
     assert "1 of 20 claims reproduced" in out
     status, out, _ = command("scorecard", "--json")
-    assert json.loads(out)[SLUG]["quick"]["outcomes"]
+    claims = {claim["id"]: claim for chapter in json.loads(out)["chapters"] for claim in chapter["claims"]}
+    assert claims["maximal_rate"]["runs"]["quick"]["verdict"] == "reproduced"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The `deepphenomena` command."""
 
-import json
 import signal
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import click
 
-from deepphenomena import __version__, cards, new_chapter, runner, sweeps, tables
+from deepphenomena import __version__, cards, new_chapter, runner, scorecard, sweeps, tables
 from deepphenomena.cards import QUICK
 from deepphenomena.errors import InputError, RunError
 
@@ -120,19 +119,15 @@ def reproduce(stage: Path) -> None:
         runner.execute(slug, out=stage / card.part / f"{slug}.ipynb")
 
 
-@command.command()
+@command.command("scorecard")
 @click.option(
     "--runs", type=click.Path(path_type=Path, exists=True), help="Read quick runs from executed notebooks here."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
-def scorecard(runs: Path | None, as_json: bool) -> None:
-    """Print every chapter's claims and verdicts, from cards and records alone."""
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show_scorecard(runs: Path | None, as_json: bool) -> None:
+    """Print every chapter's claims, verdicts and what moved since the last record, from cards and records alone."""
     collected = runner.collect(runs)
-    if as_json:
-        content = {card.slug: {name: made.to_json() for name, made in kept.items()} for card, kept in collected}
-        click.echo(json.dumps(content, ensure_ascii=False))
-    else:
-        click.echo(tables.scorecard_text(collected))
+    click.echo(scorecard.as_json(collected) if as_json else scorecard.as_text(collected))
 
 
 def _literal(value: cards.Value) -> str:

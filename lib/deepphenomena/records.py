@@ -1,5 +1,6 @@
 """Records: what one run of a chapter leaves, carried inside the executed notebook and lifted into `data/results/`."""
 
+import contextlib
 import datetime
 import functools
 import importlib.metadata
@@ -62,7 +63,10 @@ class Provenance(_Recorded):
 
 
 class Record(_Recorded):
-    """What one run leaves. `overrides` are the parameters that differ from the preset; `series` the figures' data."""
+    """What one run leaves. `overrides` are the parameters that differ from the preset; `series` the figures' data.
+
+    In `data/results/`, `replaces` is the record that lay there before, without its series and its own predecessor.
+    """
 
     version: int = VERSION
     slug: str
@@ -73,10 +77,15 @@ class Record(_Recorded):
     series: dict[str, dict[str, list[Any]]]
     datasets: list[DatasetUse]
     provenance: Provenance
+    replaces: "Record | None" = None
 
     def outcome(self, claim_id: str) -> Outcome | None:
         """The outcome of a claim, or None where this record has none (it is older than the claim)."""
         return next((outcome for outcome in self.outcomes if outcome.id == claim_id), None)
+
+    def same_run(self, other: "Record") -> bool:
+        """Whether both are records of one and the same run."""
+        return (self.slug, self.preset, self.provenance) == (other.slug, other.preset, other.provenance)
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -197,8 +206,15 @@ def recorded(slug: str, preset: str) -> Record | None:
 
 
 def write(record: Record) -> Path:
-    """Lift a record into `data/results/`, whole or not at all."""
+    """Lift a record into `data/results/`, whole or not at all. It keeps the one it replaces: what moved can be told."""
     file = recorded_path(record.slug, record.preset)
+    with contextlib.suppress(InputError):  # a record that can no longer be read is one to replace
+        last = recorded(record.slug, record.preset)
+        if last is not None:
+            before = (
+                last.replaces if last.same_run(record) else last.model_copy(update={"series": {}, "replaces": None})
+            )
+            record = record.model_copy(update={"replaces": before})
     write_whole(file, json.dumps(record.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return file
 

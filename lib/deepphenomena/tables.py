@@ -4,7 +4,7 @@ import collections
 import html
 from collections.abc import Iterable, Sequence
 
-from deepphenomena.cards import QUICK, Card
+from deepphenomena.cards import Card
 from deepphenomena.claims import Estimate, Verdict
 from deepphenomena.records import Outcome, Record
 
@@ -64,10 +64,10 @@ def duration(seconds: float) -> str:
 
 def claims_html(card: Card, records: Sequence[Record]) -> str:
     """The claims of a chapter with one column, verdict and measured value, for each record."""
-    head = "".join(_column(_title(record)) for record in records)
+    head = "".join(column(title(record)) for record in records)
     rows = []
     for claim in card.claims:
-        cells = "".join(_outcome_cell(record.outcome(claim.id), claim.unit) for record in records)
+        cells = "".join(outcome_cell(record.outcome(claim.id), claim.unit) for record in records)
         expected = html.escape(" · ".join(_expected(claim, records)))
         rows.append(
             f'<tr id="claim-{claim.id}"><th scope="row">{html.escape(claim.claim)}'
@@ -76,24 +76,30 @@ def claims_html(card: Card, records: Sequence[Record]) -> str:
             f"<td>{expected}</td>{cells}</tr>"
         )
     provenance = "".join(f"<p><small>{html.escape(provenance_text(record))}</small></p>" for record in records)
-    columns = f"{_column('Claim')}{_column('Paper')}{_column('Measured quantity')}{_column('Expected')}{head}"
-    table = _table("Claims, what was measured (mean over seeds, 95% interval) and verdict", columns, rows)
+    columns = f"{column('Claim')}{column('Paper')}{column('Measured quantity')}{column('Expected')}{head}"
+    table = scrolling("Claims, what was measured (mean over seeds, 95% interval) and verdict", columns, _body(rows))
     return f'<div id="claims">{table}{provenance}</div>'
 
 
-def _column(name: str) -> str:
+def column(name: str) -> str:
+    """The head of a column."""
     return f'<th scope="col">{html.escape(name)}</th>'
 
 
-def _table(caption: str, columns: str, rows: Iterable[str]) -> str:
+def scrolling(caption: str, columns: str, bodies: str) -> str:
     """A table in a box of its own that scrolls where the screen is narrow, by keyboard too."""
     return (
         f'<div class="dp-claims" role="region" aria-label="{caption}" tabindex="0"><table><caption>{caption}</caption>'
-        f"<thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<thead><tr>{columns}</tr></thead>{bodies}</table></div>"
     )
 
 
-def _title(record: Record) -> str:
+def _body(rows: Iterable[str]) -> str:
+    return f"<tbody>{''.join(rows)}</tbody>"
+
+
+def title(record: Record) -> str:
+    """A run's preset, and whether it was modified."""
     return f"{record.preset}, modified" if record.overrides else record.preset
 
 
@@ -105,17 +111,18 @@ def _expected(claim, records: Sequence[Record]) -> list[str]:
     return [f"{preset}: {text}" for preset, text in texts.items()]
 
 
-def _outcome_cell(outcome: Outcome | None, unit: str | None) -> str:
+def outcome_cell(outcome: Outcome | None, unit: str | None, *, note: str = "") -> str:
     """A table cell with a verdict, symbol and words so that colour is never the only sign, and the measured value."""
     verdict = outcome.verdict if outcome else Verdict.NOT_MEASURED
     measured = f"<br>{html.escape(measured_text(outcome.estimate, unit))}" if outcome else ""
+    measured += f'<br><small class="dp-note">{html.escape(note)}</small>' if note else ""
     measured = measured.replace("n = ", "n&nbsp;=&nbsp;")
     return f'<td><span class="dp-{verdict.replace(" ", "-")}">{SYMBOLS[verdict]} {verdict}</span>{measured}</td>'
 
 
 def claims_text(card: Card, record: Record) -> str:
     """The claims of a record as plain text for a terminal: verdict, claim, measured and expected."""
-    lines = [f"{card.title} ({_title(record)})"]
+    lines = [f"{card.title} ({title(record)})"]
     for claim in card.claims:
         outcome = record.outcome(claim.id)
         verdict = outcome.verdict if outcome else Verdict.NOT_MEASURED
@@ -144,51 +151,6 @@ def headline(records: Sequence[Record]) -> str:
     return ", ".join([f"{counts[Verdict.REPRODUCED]} of {sum(counts.values())} claims reproduced", *rest])
 
 
-def scorecard_text(chapters: Sequence[tuple[Card, dict[str, Record]]]) -> str:
-    """The scorecard for a terminal: every chapter's claims under the quick run, then the headline of each preset."""
-    blocks = []
-    for card, by_preset in chapters:
-        if not by_preset:
-            blocks.append(f"{card.title}\n  no run recorded; run: deepphenomena record {card.slug}")
-            continue
-        shown = by_preset.get(QUICK) or next(iter(by_preset.values()))
-        blocks.append(claims_text(card, shown))
-        blocks += [f"  {name}: {headline([other])}" for name, other in by_preset.items() if other is not shown]
-    return "\n".join(blocks)
-
-
-def scorecard_html(chapters: Sequence[tuple[Card, dict[str, Record]]], presets: Sequence[str] = (QUICK, "full")) -> str:
-    """The scorecard of the book: one row for each claim of each chapter, quick and full side by side."""
-    head = "".join(_column(name) for name in presets)
-    rows = []
-    for card, by_preset in chapters:
-        for claim in card.claims:
-            outcomes = [by_preset[name].outcome(claim.id) if name in by_preset else None for name in presets]
-            link = f"chapters/{card.part}/{card.slug}.html#claim-{claim.id}"
-            rows.append(
-                f"<tr><td>{html.escape(card.paper.authors[0])} et al. {card.paper.year}</td>"
-                f'<th scope="row"><a href="{link}">{html.escape(claim.claim)}</a></th>'
-                f"<td>{html.escape(claim.reported or 'no number')}</td>"
-                + "".join(_outcome_cell(outcome, claim.unit) for outcome in outcomes)
-                + "</tr>"
-            )
-    columns = f"{_column('Paper')}{_column('Claim')}{_column("Paper's number")}{head}"
-    return _table("Every claim of every chapter", columns, rows)
-
-
-def runs_html(chapters: Sequence[tuple[Card, dict[str, Record]]]) -> str:
-    """What each run of each chapter took, and on what."""
-    rows = []
-    for card, by_preset in chapters:
-        for record in by_preset.values():
-            made = record.provenance
-            cells = [_title(record), str(record.parameters["seeds"]), f"{made.device} ({made.backend})"]
-            cells += [f"{made.cpu_count}", duration(made.wall_seconds), f"{made.started:%Y-%m-%d}"]
-            rows.append(f'<tr><th scope="row">{html.escape(card.title)}</th>' + "".join(map(_cell, cells)) + "</tr>")
-    names = ["Chapter", "Run", "Seeds", "Device", "CPU cores", "Took", "On"]
-    return _table("Runs shown in this book", "".join(map(_column, names)), rows)
-
-
 def benchmarks_html(results: dict) -> str:
     """The recorded benchmarks: ours beside the best peer, whether the ratio asked for is reached, and on what."""
     peak = next((row["gigaflops"] for row in results["rows"] if row["best_peer"] is None), None)
@@ -200,7 +162,7 @@ def benchmarks_html(results: dict) -> str:
         cells.append("–" if row["must"] is None or row["ratio"] is None else _reached(row["ratio"] >= row["must"]))
         cells.append(_number(row["memory_ratio"]))
         cells.append(f"{row['gigaflops'] / peak:.0%}" if row["gigaflops"] and peak else "–")
-        rows.append(f'<tr><th scope="row">{html.escape(row["workload"])}</th>' + "".join(map(_cell, cells)) + "</tr>")
+        rows.append(f'<tr><th scope="row">{html.escape(row["workload"])}</th>' + "".join(map(cell, cells)) + "</tr>")
     names = [
         "Workload",
         "Ours",
@@ -216,7 +178,7 @@ def benchmarks_html(results: dict) -> str:
         f"{made['processor']}, {made['cores']} cores; {made['written'][:10]}; commit {(made['commit'] or '?')[:10]}; "
     )
     line += ", ".join(f"{name} {version}" for name, version in made["versions"].items() if version)
-    table = _table("Benchmarks: medians of alternating runs", "".join(map(_column, names)), rows)
+    table = scrolling("Benchmarks: medians of alternating runs", "".join(map(column, names)), _body(rows))
     return f"{table}<p><small>{html.escape(line)}</small></p>"
 
 
@@ -232,5 +194,6 @@ def _reached(yes: bool) -> str:
     return "✓ yes" if yes else "✗ no"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A table cell that holds plain text."""
     return f"<td>{html.escape(text)}</td>"
