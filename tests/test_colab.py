@@ -1,0 +1,85 @@
+"""A student in Colab: one notebook, an empty folder, JAX and little else. Its first cell brings the rest, from a clone
+of the last commit in place of the public address."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deepphenomena import cards, records, runner
+
+ROOT = Path(__file__).parents[1]
+SLUG = "large_learning_rate_phase"
+COLABS_OWN = ("jax", "numpy", "matplotlib", "ipython", "ipykernel")
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+PINS = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+
+
+def call(*command, **options) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def installed(python: Path) -> dict[str, str]:
+    program = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    return json.loads(call(python, "-c", program))
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """A chapter's smoke run in a fresh environment: (its record, packages before, packages after, the commit)."""
+    folder = tmp_path_factory.mktemp("colab")
+    python, uv = folder / "env" / "bin" / "python", [sys.executable, "-m", "uv"]
+    call(*uv, "venv", "--quiet", "--seed", "--python", sys.executable, folder / "env")
+    # The lock's versions, to have the same tomorrow; pip is free to choose others only of what was there before.
+    constraints = folder / "constraints.txt"
+    constraints.write_text("\n".join(f"{name}=={version}" for name, version in PINS.items()))
+    call(*uv, "pip", "install", "--quiet", "--python", python, "--constraint", constraints, *COLABS_OWN)
+    before = installed(python)
+    colabs = {name.lower() for name in before}
+    constraints.write_text("\n".join(f"{name}=={version}" for name, version in PINS.items() if name not in colabs))
+
+    call("git", "clone", "--quiet", "--bare", ROOT, folder / "clone.git")
+    commit = call("git", "-C", folder / "clone.git", "rev-parse", "HEAD").strip()
+    call("git", "-C", folder / "clone.git", "update-ref", "refs/heads/main", commit)
+    kernel = folder / "jupyter" / "kernels" / "colab" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    launch = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": launch, "display_name": "Colab", "language": "python"}))
+    environment = os.environ | {
+        "JUPYTER_PATH": str(folder / "jupyter"),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{(folder / 'clone.git').as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": ADDRESS,
+        "PIP_CONSTRAINT": str(constraints),
+        "PIP_NO_COMPILE": "1",
+    }
+    empty = folder / "empty"
+    empty.mkdir()
+    shutil.copy(runner.notebook_path(SLUG), empty / "lone.ipynb")
+    smoke = yaml.safe_dump(cards.load(SLUG).presets["smoke"])
+    arguments = ["lone.ipynb", folder / "out.ipynb", "-y", smoke, "-k", "colab", "--no-progress-bar"]
+    call(sys.executable, "-m", "papermill", *arguments, cwd=empty, env=environment)
+    return records.read(folder / "out.ipynb"), before, installed(python), commit
+
+
+def test_a_lone_notebook_runs_through(colab):
+    record, before, after, commit = colab
+    assert "deepphenomena" not in before
+    assert "deepphenomena" in after
+    assert (record.preset, record.overrides) == ("smoke", {})
+    assert {use.provenance for use in record.datasets} == {"embedded"}
+    assert record.provenance.commit == commit, "the record names the commit it was installed from"
+
+
+def test_the_first_cell_leaves_what_was_there_in_place(colab):
+    record, before, after, _ = colab
+    assert {name: after.get(name) for name in before} == before
+    assert record.provenance.versions["jax"] == before["jax"] == PINS["jax"]
