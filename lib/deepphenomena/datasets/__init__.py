@@ -62,6 +62,9 @@ def load(name: str, split: str = "train", n: int | None = None) -> Dataset:
     scripts in "train", "validation" and "test", twenty renderings of each, the letters in turn. `cifar10_jpeg92` is a
     lossy stand-in for all of CIFAR-10, served from a mirror only.
 
+    `chest_xray_64` and `brain_mri_64`, (n, 64, 64, 1), and `malaria_cells_50`, (n, 50, 50, 1), are medical images in
+    "train", "validation" and "test", served from a mirror only. No patient, as far as patients are known, is in two.
+
     InputError for an unknown name or split, an impossible `n`, a damaged file, or a set that is nowhere to be had.
     """
     entries = catalogue()

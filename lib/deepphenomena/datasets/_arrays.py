@@ -15,6 +15,7 @@ import posixpath
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 from PIL import Image
 
+from deepphenomena.datasets import _medical
 from deepphenomena.datasets._catalogue import Entry, Source
 
 _LARGEST = 1 << 30  # bytes that an archive may hold unpacked; the largest known one holds 0.2 GB
@@ -102,6 +104,8 @@ def _read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays
             return _omniglot_npz(archives[0])
         case "grid-npz":
             return _grid_npz(archives[0], entry)
+        case "chest" | "mri" | "malaria" as collection:
+            return _medical_npz(archives[0], collection, entry)
         case "loose":
             return _canonical(entry, {name: _loose(folder, name, entry) for name in entry.files})
         case "cifar-png":
@@ -242,13 +246,25 @@ def _omniglot_npz(file: Path) -> dict[str, Arrays]:
 
 
 def _grid_npz(file: Path, entry: Entry) -> dict[str, Arrays]:
-    """Grids of image tiles, as picture files one after another, cut at given offsets; blank tiles may end the last."""
-    splits = {}
     with np.load(file, allow_pickle=False) as archive:
-        for name in entry.splits:
-            content, cuts = archive[f"{name}_bytes"].tobytes(), archive[f"{name}_offsets"]
-            labels = archive[f"{name}_labels"].astype(np.int32)
-            pictures = [Image.open(io.BytesIO(content[i:j])) for i, j in itertools.pairwise(cuts)]
-            images = np.concatenate([tiles(np.asarray(picture), *entry.shape[:2]) for picture in pictures])
-            splits[name] = Arrays(images[: len(labels)], labels)
-    return splits
+        return {
+            name: Arrays(_grid(archive, name, entry.shape), archive[f"{name}_labels"].astype(np.int32))
+            for name in entry.splits
+        }
+
+
+def _grid(archive: Mapping[str, np.ndarray], name: str, shape: tuple[int, int, int]) -> np.ndarray:
+    """Grids of image tiles, as picture files one after another, cut at given offsets; blank tiles may end the last."""
+    content, cuts = archive[f"{name}_bytes"].tobytes(), archive[f"{name}_offsets"]
+    pictures = [Image.open(io.BytesIO(content[i:j])) for i, j in itertools.pairwise(cuts)]
+    images = np.concatenate([tiles(np.asarray(picture), *shape[:2]) for picture in pictures])
+    return images[: len(archive[f"{name}_labels"])].reshape(-1, *shape)
+
+
+def _medical_npz(file: Path, collection: str, entry: Entry) -> dict[str, Arrays]:
+    with np.load(file, allow_pickle=False) as archive:
+        images = archive["images"][..., None] if "images" in archive else _grid(archive, "all", entry.shape)
+        packed = _medical.READERS[collection](archive)
+    rows = {name: packed.splits == number for number, name in enumerate(_medical.SPLITS)}
+    labels = packed.labels.astype(np.int32)
+    return {name: Arrays(images[of], labels[of], packed.class_names) for name, of in rows.items()}

@@ -55,7 +55,9 @@ class Source(_Declared):
     the canonical files inside are checked instead. `folder` is where those lie in the archive.
     """
 
-    form: Literal["loose", "tar", "deb", "cifar-png", "omniglot-zip", "omniglot-npz", "grid-npz"]
+    form: Literal[
+        "loose", "tar", "deb", "cifar-png", "omniglot-zip", "omniglot-npz", "grid-npz", "chest", "mri", "malaria"
+    ]
     archives: dict[str, Checksum | None] = pydantic.Field(min_length=1)
     url: str | None = None
     npm: str | None = None
