@@ -1,6 +1,6 @@
 # Two commands matter: `make reproduce` and `make test`. `make` alone lists them all.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test book run record lint lock bench clean browser stage
+.PHONY: help reproduce test book pdf run record lint lock bench clean browser stage
 SHELL := /bin/bash
 
 BIN := .venv/bin
@@ -32,6 +32,11 @@ test: $(READY) browser lint ## everything that CI runs: lint, library, every cha
 book: $(READY) ## build the book from the stored outputs; nothing is run
 	@$(JUPYTER_BOOK) . > /dev/null
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
+
+pdf: $(READY) browser ## the whole book as one PDF, from the stored outputs
+	@$(JUPYTER_BOOK) . --builder singlehtml > /dev/null
+	@$(BIN)/python tests/book/pdf.py _build/singlehtml _build/deep-phenomena.pdf
+	@echo "Open file://$(CURDIR)/_build/deep-phenomena.pdf"
 
 run: $(READY) ## run one chapter: make run CHAPTER=<slug> [PRESET=full]
 	@$(BIN)/deepphenomena run $(or $(CHAPTER),$(error give CHAPTER=<slug>)) $(if $(PRESET),--preset $(PRESET))
