@@ -11,6 +11,7 @@ it goes into a compiled program as an argument.
 
 from deepphenomena.generators.cifar5m import cifar5m
 from deepphenomena.generators.deformations import Deformations, deformations, shrunk
+from deepphenomena.generators.fundus import Fundus, fundus
 from deepphenomena.generators.labels import NoisyLabels, Relabelled
 from deepphenomena.generators.mixture import ClassMixture, class_mixture
 from deepphenomena.generators.pool import Pool
@@ -19,6 +20,7 @@ from deepphenomena.generators.samples import Generator, Samples, digests
 __all__ = [
     "ClassMixture",
     "Deformations",
+    "Fundus",
     "Generator",
     "NoisyLabels",
     "Pool",
@@ -28,5 +30,6 @@ __all__ = [
     "class_mixture",
     "deformations",
     "digests",
+    "fundus",
     "shrunk",
 ]
