@@ -97,7 +97,7 @@ class Fundus:
 
 
 def fundus(
-    pixels: int = 64, *, prevalence: Sequence[float] = (0.3, 0.2, 0.2, 0.15, 0.15), noise: float = 0.03
+    pixels: int = 64, *, prevalence: Sequence[float] = (0.3, 0.2, 0.2, 0.15, 0.15), noise: float = 0.02
 ) -> Fundus:
     """The distribution of simulated eyes.
 
