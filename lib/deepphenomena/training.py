@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Callable, Mapping
-from concurrent import futures
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from deepphenomena import checkpoints, environment, progress
+from deepphenomena import checkpoints, progress, threads
 from deepphenomena._training_loop import Member, begin, train_segment
 from deepphenomena.errors import InputError
 
@@ -235,26 +234,14 @@ def _advance(state, active, data, source, held_out, hyperparameters, limits, sto
     metrics: dict[str, np.ndarray] = {}
     state, chosen = list(state), np.flatnonzero(active)
     arguments = [(state[k], data, source, held_out, _take(hyperparameters, k), limits[k], stop_above) for k in chosen]
-    segment = functools.partial(train_segment, batched=False, **program)
     train_segment.lower(*arguments[0], batched=False, **program).compile()  # once, before the threads all ask
-    for k, (after, of_member, measured) in zip(chosen, _on_all_cores(segment, arguments), strict=True):
+    trained = threads.each(lambda of_member: train_segment(*of_member, batched=False, **program), arguments)
+    for k, (after, of_member, measured) in zip(chosen, trained, strict=True):
         state[k], losses[k] = after, of_member
         for name, value in measured.items():
             column = metrics.setdefault(name, np.full(len(state), np.nan, np.float32))
             column[k] = np.nan if after.diverged else value
     return losses, metrics, state
-
-
-def _on_all_cores(function: Callable, arguments: list[tuple]) -> list:
-    """function(*each) of all arguments, a thread for each core: a small model's operations leave all but one idle."""
-    wide = jnp.result_type(float) == jnp.float64  # a setting of the calling thread, which others would not see
-
-    def call(each):
-        with jax.enable_x64(wide):
-            return jax.block_until_ready(function(*each))
-
-    with futures.ThreadPoolExecutor(environment.cores()) as threads:
-        return list(threads.map(call, arguments))
 
 
 def _check(parameters, data, steps, keys, hyperparameters, batch_size, draw) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from deepphenomena import sampling
 from deepphenomena.errors import unknown
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.image_classifiers import BatchNorm, halved
@@ -16,8 +17,8 @@ HALVINGS = ("stride", "pool")
 
 
 def _scaled_normal(key: Key[Array, ""], shape: tuple[int, ...], dtype=jnp.float32) -> Float[Array, "..."]:
-    """Variance 1 / inputs. XLA takes seconds to compile random numbers of four axes, and no time for those of one."""
-    return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape) / math.sqrt(math.prod(shape[:-1]))
+    """Variance 1 / inputs."""
+    return sampling.normal(key, shape, dtype) / math.sqrt(math.prod(shape[:-1]))
 
 
 class Module(nnx.Module):

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError, unknown
 from deepphenomena.nets.convolution import Conv
 
@@ -22,11 +23,11 @@ _PATCH = 4  # the largest side of a vision transformer's patches, in pixels
 
 
 def _uniform(gain: float) -> jax.nn.initializers.Initializer:
-    """Weights of variance gain / fan in, uniform, drawn flat: other forms take seconds to compile for a 4-D kernel."""
+    """Weights of variance gain / fan in, uniform."""
 
     def init(key, shape, dtype=jnp.float32):
         bound = math.sqrt(3 * gain / math.prod(shape[:-1]))
-        return jax.random.uniform(key, (math.prod(shape),), dtype, -bound, bound).reshape(shape)
+        return sampling.uniform(key, shape, dtype, -bound, bound)
 
     return init
 

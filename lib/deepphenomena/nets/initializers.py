@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Key
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError
 
 Shape = Sequence[int]
@@ -28,7 +29,7 @@ def orthogonal(
     The QR decomposition of a Gaussian matrix, with R's diagonal made positive: without the signs Q is not Haar
     (Mezzadri 2007, "How to generate random matrices from the classical compact groups").
     """
-    q, r = jnp.linalg.qr(jax.random.normal(key, (columns, rows), dtype))
+    q, r = jnp.linalg.qr(sampling.normal(key, (columns, rows), dtype))
     return (q * jnp.where(jnp.diag(r) < 0, -1, 1)).T.astype(dtype)
 
 
@@ -89,7 +90,7 @@ def gaussian_convolution(gain: float = 1.0, *, taps: Float[np.ndarray, "height w
                 "give each tap a share of the variance, none negative, that sum to 1"
             )
         deviation = jnp.asarray(gain * np.sqrt(shares / inputs), dtype)
-        return deviation[..., None, None] * jax.random.normal(key, shape, dtype)
+        return deviation[..., None, None] * sampling.normal(key, shape, dtype)
 
     return init
 

@@ -11,6 +11,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from deepphenomena import sampling
 from deepphenomena.kernels import convolution
 
 Activation = Callable[[Array], Array]
@@ -35,7 +36,7 @@ class Convolution(nnx.Module):
     """A 3×3 convolution (NHWC) scaled by gain / √(9 · channels in), weights N(0, 1)."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, gain: float, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(jax.random.normal(rngs.params(), (3, 3, inputs, outputs)))
+        self.kernel = nnx.Param(sampling.normal(rngs.params(), (3, 3, inputs, outputs)))
         self.scale = gain / math.sqrt(9 * inputs)
         self.stride = stride
 

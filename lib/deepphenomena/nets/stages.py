@@ -16,17 +16,17 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError, unknown
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.image_classifiers import BatchNorm, ResidualBlock
 
 
 def _normal(gain: float) -> jax.nn.initializers.Initializer:
-    """Weights of variance gain / fan in, drawn flat: other forms take seconds to compile for a 4-D kernel."""
+    """Weights of variance gain / fan in."""
 
     def init(key, shape, dtype=jnp.float32):
-        flat = jax.random.normal(key, (math.prod(shape),), dtype)
-        return flat.reshape(shape) * math.sqrt(gain / math.prod(shape[:-1]))
+        return sampling.normal(key, shape, dtype) * math.sqrt(gain / math.prod(shape[:-1]))
 
     return init
 

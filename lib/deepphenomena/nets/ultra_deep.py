@@ -11,6 +11,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError, unknown
 from deepphenomena.kernels import convolution, deep_scan
 from deepphenomena.nets.initializers import Initializer, gaussian_convolution, stacked
@@ -69,10 +70,10 @@ class UltraDeep(nnx.Module):
         patch = (height // grid, width // grid, inputs, channels)
         self.lift = nnx.Param(gaussian_convolution(input_variance**0.5)(lift, patch, jnp.float32))
         self.kernels = nnx.Param(stacked(kernel_init)(kernels, (depth, 3, 3, channels, channels), jnp.float32))
-        self.biases = nnx.Param(bias_variance**0.5 * jax.random.normal(biases, (depth, channels)))
+        self.biases = nnx.Param(bias_variance**0.5 * sampling.normal(biases, (depth, channels)))
         flat = grid * grid * channels
         # Activations are of variance q, about, so that outputs start with variance 1 whatever q is.
-        self.readout = nnx.Param(jax.random.normal(readout, (flat, outputs)) / (flat * input_variance) ** 0.5)
+        self.readout = nnx.Param(sampling.normal(readout, (flat, outputs)) / (flat * input_variance) ** 0.5)
         self.readout_bias = nnx.Param(jnp.zeros(outputs))
         self.activation, self.padding, self.block = activation, padding, block
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError
 from deepphenomena.spectra.operators import (
     Loss,
@@ -132,7 +133,7 @@ def random_vector(like: PyTree, *, key: PRNGKeyArray) -> Vector:
     """A tree of standard normal arrays with the shapes and dtypes of `like` (arrays or `jax.ShapeDtypeStruct`)."""
     leaves, treedef = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))
-    drawn = [jax.random.normal(key, leaf.shape, leaf.dtype) for key, leaf in zip(keys, leaves, strict=True)]
+    drawn = [sampling.normal(key, leaf.shape, leaf.dtype) for key, leaf in zip(keys, leaves, strict=True)]
     return jax.tree.unflatten(treedef, drawn)
 
 
