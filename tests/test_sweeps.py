@@ -172,6 +172,42 @@ def test_a_run_that_raises_fails_alone_and_is_tried_again(chapter, tmp_path, mon
     assert worker.run_task(task, out).reason is None
 
 
+def test_a_run_for_which_no_place_is_left_says_so_and_can_be_made_again(chapter, tmp_path, monkeypatch):
+    def full(self, path, content, **_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = str(tmp_path / "out")
+    (task,) = sweeps.tasks(SLUG)
+    files = type(Store(out).files)
+    with monkeypatch.context() as filled:
+        filled.setattr(files, "pipe_file", full)
+        assert "No space left on device" in worker.run_task(task, out).reason
+    assert Store(out).finished(SLUG) == set()
+    assert worker.run_task(task, out).reason is None  # there is room again
+    assert Store(out).finished(SLUG) == {task.key}
+
+
+def test_the_command_runs_all_it_can_and_its_status_tells_of_the_rest(chapter, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    out = tmp_path / "out"
+    arguments = ["sweep", SLUG, "-p", "seeds=13,3", "--workers", "1", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["deepphenomena", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    said, problem = capfd.readouterr()
+    assert stop.value.code == 1
+    assert "dashboard: http://" in said
+    assert "failed: large_learning_rate_phase (quick: seeds=13): " in said
+    assert "an unlucky number" in said
+    assert "1 runs made, 0 found finished, 1 failed" in said
+    assert "1 runs failed" in problem
+    assert set(pd.read_parquet(out / f"{SLUG}.parquet")["seeds"]) == {3}
+    with Store(str(out)).locked(), pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "a sweep writes there already" in capfd.readouterr().err
+
+
 def test_the_command_refuses_a_scheduler_that_does_not_answer(chapter, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr("deepphenomena.sweeps.cluster._SECONDS_TO_CONNECT", 1)
