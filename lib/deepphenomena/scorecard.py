@@ -152,8 +152,8 @@ def as_html(chapters: Chapters) -> str:
     columns = "".join(map(tables.column, ("Claim", "Paper's number", *SHOWN)))
     groups = "".join(_group(card, [by_preset.get(name) for name in SHOWN]) for card, by_preset in chapters)
     table = tables.scrolling("Every claim of every chapter", columns, groups)
-    files = '<p class="dp-files">The same as <a href="scorecard.json">JSON</a> and as a <a href="scorecard.svg">badge</a>.</p>'
-    return f'<div id="every-claim">{table}{files}</div>'
+    files = 'The same as <a href="scorecard.json">JSON</a> and as a <a href="scorecard.svg">badge</a>.'
+    return f'<div id="every-claim">{table}<p class="dp-files">{files}</p></div>'
 
 
 def _group(card: Card, shown: Sequence[Record | None]) -> str:

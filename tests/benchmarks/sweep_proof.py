@@ -102,8 +102,8 @@ def disturbed(slug: str, preset: str, parameters: tuple[str, str], out: Path, wo
         sys.exit(f"{slug}: a finished run was run again")
     took = time.monotonic() - began
     click.echo(
-        f"{slug}: {total} runs on {workers} workers in {took:.0f} s; {victim} was killed when {len(before)} had finished, "
-        "and none of those was touched"
+        f"{slug}: {total} runs on {workers} workers in {took:.0f} s; {victim} was killed when {len(before)} had "
+        "finished, and none of those was touched"
     )
 
 
