@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from deepphenomena import training
+from deepphenomena import compilation, threads, training
 from deepphenomena.errors import InputError
 
 
@@ -98,7 +98,7 @@ def test_double_precision_reaches_members_in_threads_of_their_own():
 
 THREE_WAYS = """
 import jax, jax.numpy as jnp, numpy as np, optax
-from deepphenomena import training
+from deepphenomena import compilation, threads, training
 
 def squared(parameters, batch):
     x, y = batch
@@ -201,6 +201,33 @@ def test_all_learning_rates_share_one_compilation(data):
     once = sweep(np.full(12, 0.1))
     assert once <= 3  # the loss is traced for its type and for its gradient, however many members there are
     assert sweep(np.linspace(0.01, 0.2, 12)) == once
+
+
+def test_trainings_that_start_at_once_share_one_compilation():
+    compiled = []
+
+    def noted(name, seconds, fun_name="", **_):
+        if name.endswith("backend_compile_duration"):
+            compiled.append(fun_name)
+
+    x = jnp.linspace(0.0, 1.0, 2 * 5000).reshape(2, 5000)
+    descent = optax.sgd(0.1)
+
+    def loss(parameters, batch):
+        return 2 * squared(parameters, batch)
+
+    def train(start):
+        return training.train(loss, {"w": start}, (x, x[:, 0]), optimizer=descent, steps=2).losses
+
+    starts = [jnp.full(5000, float(value)) for value in range(4)]
+    with compilation.uncached():
+        jax.monitoring.register_event_duration_secs_listener(noted)
+        try:
+            losses = threads.each(train, starts)
+        finally:
+            jax.monitoring.unregister_event_duration_listener(noted)
+    assert [compiled.count(f"jit({name})") for name in ("begin", "train_segment")] == [1, 1], compiled
+    np.testing.assert_allclose(losses, [train(start) for start in starts])
 
 
 def test_the_initial_parameters_survive_training(data):

@@ -13,8 +13,8 @@ from deepphenomena import environment
 def each[T](function: Callable[[Any], T], arguments: Iterable[Any]) -> list[T]:
     """function(argument) of all arguments in their order, on a thread for each core; results have been computed.
 
-    XLA releases Python's lock while it compiles and computes. Double precision in the calling thread (`jax.enable_x64`)
-    is double precision in all; a compiled function that several are first to call is compiled as many times.
+    XLA releases Python's lock while it compiles and computes, and compiles once what several threads call first. Double
+    precision in the calling thread (`jax.enable_x64`) is double precision in all.
     """
     double = jnp.result_type(float) == jnp.float64
 

@@ -206,10 +206,11 @@ def _take(tree: PyTree, k: int) -> PyTree:
 
 def _begin_members(parameters, keys, hyperparameters, held_out, optimizer, measure, samples, batched):
     """(the members' state, their first measurements): one stacked state where they are batched, else a list."""
-    start = functools.partial(begin, optimizer=optimizer, measure=measure, samples=samples, batched=batched)
+    program = {"optimizer": optimizer, "measure": measure, "samples": samples, "batched": batched}
     if batched:
-        return start(parameters, keys, hyperparameters, held_out)
-    begun = [start(_take(parameters, k), keys[k], _take(hyperparameters, k), held_out) for k in range(len(keys))]
+        return begin(parameters, keys, hyperparameters, held_out, **program)
+    arguments = [(_take(parameters, k), keys[k], _take(hyperparameters, k), held_out) for k in range(len(keys))]
+    begun = threads.each(lambda of_member: begin(*of_member, **program), arguments)
     return [state for state, _ in begun], _stack([first for _, first in begun])
 
 
@@ -234,7 +235,6 @@ def _advance(state, active, data, source, held_out, hyperparameters, limits, sto
     metrics: dict[str, np.ndarray] = {}
     state, chosen = list(state), np.flatnonzero(active)
     arguments = [(state[k], data, source, held_out, _take(hyperparameters, k), limits[k], stop_above) for k in chosen]
-    train_segment.lower(*arguments[0], batched=False, **program).compile()  # once, before the threads all ask
     trained = threads.each(lambda of_member: train_segment(*of_member, batched=False, **program), arguments)
     for k, (after, of_member, measured) in zip(chosen, trained, strict=True):
         state[k], losses[k] = after, of_member
