@@ -25,6 +25,7 @@ def write(single_page: Path, out: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.FLAGS)
         page = browser.new_page(color_scheme="light")
+        page.set_default_timeout(180_000)  # a whole book, on a machine that may be busy
         page.goto((single_page / "index.html").absolute().as_uri(), wait_until="networkidle")
         page.evaluate("window.MathJax?.startup.promise.then(() => document.fonts.ready)")
         page.evaluate(LINKS_STAY_INSIDE)
