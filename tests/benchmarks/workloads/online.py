@@ -1,4 +1,7 @@
-"""Fifty SGD steps on fresh samples of a generator, batch 128, against the same steps on one batch that is there."""
+"""Fifty steps of two worlds, batch 128, one on fresh samples of a generator, against both on a batch that is there.
+
+As in `bootstrap.train_worlds`: every step trains the network of the Real World and that of the Ideal World.
+"""
 
 import functools
 
@@ -18,9 +21,13 @@ def _setup(name: str, pixels: int, fresh: bool):
     network, parameters = nets.functional(model)
     key = jax.random.key(1)
 
-    def loss(parameters, samples):
+    def loss(world):
+        parameters, samples = world
         logits = network(parameters, samples.images)
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, samples.labels))
+
+    def loss_of_both(parameters, batches):
+        return jnp.sum(jax.lax.map(loss, (parameters, batches)))
 
     @jax.jit
     def train(parameters, generator):
@@ -28,10 +35,12 @@ def _setup(name: str, pixels: int, fresh: bool):
 
         def step(parameters, number):
             samples = generator(number * BATCH + jnp.arange(BATCH), key=key) if fresh else given
-            gradient = jax.grad(loss)(parameters, samples)
+            batches = jax.tree.map(lambda *pair: jnp.stack(pair), given, samples)
+            gradient = jax.grad(loss_of_both)(parameters, batches)
             return jax.tree.map(lambda p, g: p - 0.01 * g, parameters, gradient), None
 
-        return jax.lax.scan(step, parameters, jnp.arange(STEPS))[0]
+        worlds = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), parameters)
+        return jax.lax.scan(step, worlds, jnp.arange(STEPS))[0]
 
     return lambda: jax.block_until_ready(train(parameters, generator))
 

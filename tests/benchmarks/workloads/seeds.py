@@ -1,7 +1,8 @@
-"""One training step of 8 seeds of the network of `training_step`, batch 32 each, in one program."""
+"""One training step of 8 seeds of the network of `training_step`, batch 32 each; ours on threads, as `training` does."""
 
 import jax
 
+from deepphenomena import threads
 from workloads import training_step
 
 SEEDS, BATCH = 8, 32
@@ -12,17 +13,22 @@ def _data():
     return images, jax.random.randint(jax.random.key(2), (SEEDS, BATCH), 0, training_step.CLASSES)
 
 
-def _jax(loss, transform):
+def _members():
+    return jax.vmap(training_step.parameters)(jax.random.split(jax.random.key(0), SEEDS)), *_data()
+
+
+def _on_threads():
+    step = jax.jit(training_step.step_with(training_step.ours))
+    members = [jax.tree.map(lambda leaf, k=k: leaf[k], _members()) for k in range(SEEDS)]
+    return lambda: threads.each(lambda member: step(*member), members)
+
+
+def _vmapped(loss):
     def setup():
-        members = jax.vmap(training_step.parameters)(jax.random.split(jax.random.key(0), SEEDS))
-        step, data = jax.jit(transform(training_step.step_with(loss))), _data()
-        return lambda: jax.block_until_ready(step(members, *data))
+        step, members = jax.jit(jax.vmap(training_step.step_with(loss))), _members()
+        return lambda: jax.block_until_ready(step(*members))
 
     return setup
-
-
-def _in_turn(step):
-    return lambda members, images, labels: jax.lax.map(lambda member: step(*member), (members, images, labels))
 
 
 def _torch():
@@ -36,8 +42,8 @@ def _torch():
 
 
 FORMS = {
-    "ours": _jax(training_step.ours, _in_turn),
-    "ours, vmap": _jax(training_step.ours, jax.vmap),
-    "naive JAX": _jax(training_step.naive, jax.vmap),
+    "ours": _on_threads,
+    "ours, vmap": _vmapped(training_step.ours),
+    "naive JAX": _vmapped(training_step.naive),
     "PyTorch": _torch,
 }
