@@ -1,4 +1,4 @@
-"""One training step of 8 seeds of the network of `training_step`, batch 32 each; ours on threads, as `training` does."""
+"""One training step of 8 seeds of the network of `training_step`, batch 32 each; ours on threads, as in `training`."""
 
 import jax
 
@@ -19,8 +19,12 @@ def _members():
 
 def _on_threads():
     step = jax.jit(training_step.step_with(training_step.ours))
-    members = [jax.tree.map(lambda leaf, k=k: leaf[k], _members()) for k in range(SEEDS)]
+    members = list(zip(*map(_unstacked, _members()), strict=True))
     return lambda: threads.each(lambda member: step(*member), members)
+
+
+def _unstacked(tree):
+    return [jax.tree.map(lambda leaf, k=k: leaf[k], tree) for k in range(SEEDS)]
 
 
 def _vmapped(loss):
