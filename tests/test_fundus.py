@@ -129,6 +129,14 @@ def test_noise_is_what_was_asked_for():
     assert change[1] == pytest.approx(2 * change[0], rel=0.05)
 
 
+def test_enlarged_signs_are_larger_and_nothing_else_is_changed():
+    large = generators.fundus(32, enlargement=2.0)
+    healthy, moderate = (graded(jnp.arange(24), jnp.full(24, grade), large, KEY) for grade in (0, 2))
+    np.testing.assert_allclose(healthy, same_eyes()[0], atol=1e-6)
+    natural = np.abs(same_eyes()[2] - same_eyes()[0]).sum()
+    assert 2 < float(jnp.abs(moderate - healthy).sum()) / natural < 4.5  # four times the area, less where spots overlap
+
+
 def test_an_eye_is_the_same_at_every_resolution():
     fine = graded(jnp.arange(4), jnp.full(4, 3), generators.fundus(64, noise=0), KEY)
     coarse = graded(jnp.arange(4), jnp.full(4, 3), generators.fundus(32, noise=0), KEY)
@@ -141,6 +149,7 @@ def test_an_eye_is_the_same_at_every_resolution():
     [
         ({"pixels": 4}, "8 or more"),
         ({"noise": -0.1}, "8 or more"),
+        ({"enlargement": 0.0}, "above 0"),
         ({"prevalence": (0.5, 0.5)}, "five numbers"),
         ({"prevalence": (0.5, 0.5, 0.5, -0.5, 0.0)}, "five numbers"),
         ({"prevalence": (0.5, 0.5, 0.5, 0.5, 0.0)}, "five numbers"),

@@ -59,13 +59,16 @@ class _Lines(NamedTuple):
     depth: Array
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["prevalence", "noise"], meta_fields=["pixels"])
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["prevalence", "noise", "enlargement"], meta_fields=["pixels"]
+)
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fundus:
     """Sample i: a simulated eye, (pixels, pixels, 3), and its grade. Made by `fundus`."""
 
     prevalence: Float[Array, "5"]
     noise: Float[Array, ""]
+    enlargement: Float[Array, ""]
     pixels: int
     size = None
 
@@ -90,14 +93,20 @@ class Fundus:
         image = _spread(image, _DISC, _spots(_disc_spot(u, eye), self.pixels))
         image = image * (1 - _BLOOD * _lines(_vessels(u, eye), self.pixels)[..., None])
         image = _spread(image, _DRUSE, _spots(_drusen(u, eye), self.pixels))
-        image = _spread(image, _EXUDATE, _spots(_exudates(u, eye, grade), self.pixels))
-        image = image * (1 - _BLOOD * _spots(_bleeding(u, eye, grade), self.pixels)[..., None])
+        image = _spread(image, _EXUDATE, _spots(_enlarged(_exudates(u, eye, grade), self.enlargement), self.pixels))
+        image = image * (
+            1 - _BLOOD * _spots(_enlarged(_bleeding(u, eye, grade), self.enlargement), self.pixels)[..., None]
+        )
         image = image * (1 - _BLOOD * _lines(_new_vessels(u, eye, grade), self.pixels)[..., None])
         return _camera(image, u, self.noise, jax.random.fold_in(key, 2), self.pixels)
 
 
 def fundus(
-    pixels: int = 64, *, prevalence: Sequence[float] = (0.3, 0.2, 0.2, 0.15, 0.15), noise: float = 0.02
+    pixels: int = 64,
+    *,
+    prevalence: Sequence[float] = (0.3, 0.2, 0.2, 0.15, 0.15),
+    noise: float = 0.02,
+    enlargement: float = 1.0,
 ) -> Fundus:
     """The distribution of simulated eyes.
 
@@ -106,16 +115,20 @@ def fundus(
             are smaller than a pixel and only darken it.
         prevalence: how frequent each grade is; the default makes one eye in two referable.
         noise: standard deviation of the camera's noise in white, of 1; in black it is half of that.
+        enlargement: how many times their natural size spots are drawn, so that small pictures show them.
 
     Raises:
-        InputError: fewer than 8 pixels, a negative noise, or shares that are not five numbers from 0 with the sum 1.
+        InputError: fewer than 8 pixels, a negative noise, an enlargement of 0 or less, or shares that are not five
+            numbers from 0 with the sum 1.
     """
     shares = jnp.asarray(prevalence, jnp.float32)
     if shares.shape != (5,) or bool(jnp.any(shares < 0)) or abs(float(jnp.sum(shares)) - 1) > 1e-5:
         raise InputError(f"prevalence {list(prevalence)} of grades 0 to 4: give five numbers from 0 with the sum 1")
     if pixels < 8 or noise < 0:
         raise InputError(f"fundus images of {pixels} pixels with noise {noise:g}: give 8 or more, and 0 or more")
-    return Fundus(shares, jnp.float32(noise), int(pixels))
+    if enlargement <= 0:
+        raise InputError(f"signs enlarged {enlargement:g} times: give a number above 0; 1 is their natural size")
+    return Fundus(shares, jnp.float32(noise), jnp.float32(enlargement), int(pixels))
 
 
 # How many uniform numbers each part takes; one draw for everything compiles several times faster than a key for each.
@@ -256,6 +269,10 @@ def _new_vessels(u, eye, grade) -> _Lines:
     x = eye.disc_x + along * jnp.cos(angle) - across * jnp.sin(angle)
     y = eye.disc_y + along * jnp.sin(angle) + across * jnp.cos(angle)
     return _Lines(x, y, jnp.full(6, 0.009), 0.7 * _present(u, 3, grade, _NEW_VESSELS, 6))
+
+
+def _enlarged(spots: _Spots, times) -> _Spots:
+    return spots._replace(long=times * spots.long, short=times * spots.short)
 
 
 def _spots(spots: _Spots, pixels):
