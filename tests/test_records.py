@@ -81,6 +81,14 @@ def test_the_summary_holds_verdicts_and_no_measured_digits(made):
     assert line not in made.summary().splitlines()
 
 
+def test_the_summary_leaves_the_verdict_of_a_timed_claim_to_the_machine(made):
+    made.measure("maximal_rate", [5.0, 5.01, 4.99])
+    timed = [claim.model_copy(update={"timed": claim.id == "maximal_rate"}) for claim in made.card.claims]
+    lines = tables.summary_text(made.card.model_copy(update={"claims": timed}), made.record()).splitlines()
+    assert "timed           maximal_rate                     expected 3.9 to 4.1" in lines
+    assert sum(line.startswith("timed ") for line in lines) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

@@ -64,7 +64,8 @@ class Claim(pydantic.BaseModel):
 
     `claim` is one sentence; `where` says where the paper makes it; `reported` is the paper's number, as text, or null
     where it gives none; `quantity` names what is measured, one value per seed; `expect` holds an expectation for the
-    quick preset and for every other preset that needs its own.
+    quick preset and for every other preset that needs its own. `timed`: a clock measures it, so that a busy machine may
+    turn its verdict, and a stored notebook is not held to it.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -75,6 +76,7 @@ class Claim(pydantic.BaseModel):
     reported: str | None = None
     quantity: str
     unit: str | None = None
+    timed: bool = False
     expect: dict[str, Expectation]
 
     @pydantic.model_validator(mode="after")

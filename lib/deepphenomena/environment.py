@@ -4,10 +4,11 @@ import os
 import platform
 
 # XLA:CPU takes its temporaries from the C library, which by default gives large ones back to the system after every
-# call; the page faults of fetching them again can take longer than the arithmetic. So: keep them, on large pages.
+# call; the page faults of fetching them again can take longer than the arithmetic. So: keep them, on large pages, in a
+# pool for each core, so that trainings on several threads do not wait for each other's.
 _KEEP_MEMORY = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=20000000000:"
-    "glibc.malloc.arena_max=1:glibc.malloc.top_pad=67108864"
+    "glibc.malloc.arena_max={cores}:glibc.malloc.top_pad=67108864"
 )
 # JAX's small decompositions run in SciPy's OpenBLAS, whose threads spend longer waiting for each other than working.
 _ONE_THREAD_FOR_LAPACK = "1"
@@ -17,7 +18,7 @@ def for_speed() -> dict[str, str]:
     """The variables to start a Python process with; what the user has set already is left out, and so stays."""
     wanted = {"OPENBLAS_NUM_THREADS": _ONE_THREAD_FOR_LAPACK}
     if platform.libc_ver()[0] == "glibc":
-        wanted["GLIBC_TUNABLES"] = _KEEP_MEMORY
+        wanted["GLIBC_TUNABLES"] = _KEEP_MEMORY.format(cores=cores())
     return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
