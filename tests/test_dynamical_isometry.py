@@ -46,5 +46,5 @@ def test_weights_a_tenth_off_the_line_turn_verdicts(tmp_path):
         "spatial_modes_die", "linear_isometry", "ten_thousand_layers",
     ):  # fmt: skip
         assert made.outcome(claim).verdict == Verdict.NOT_REPRODUCED, claim
-        assert records.recorded(SLUG, "quick").outcome(claim).verdict == Verdict.REPRODUCED, claim
+        assert records.recorded(SLUG, "quick").outcome(claim).verdict != Verdict.NOT_REPRODUCED, claim
     assert cards.load(SLUG).claims

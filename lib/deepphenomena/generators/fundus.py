@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from deepphenomena.errors import InputError
@@ -34,8 +35,8 @@ _HAEMORRHAGES = ((0, 0), (0, 0), (1, 5), (8, 14), (4, 14))
 _EXUDATES = ((0, 0), (0, 0), (0, 1), (0, 2), (0, 2))
 _NEW_VESSELS = ((0, 0), (0, 0), (0, 0), (0, 0), (6, 6))
 
-_BLOOD = jnp.array([0.25, 0.85, 0.75])  # share of red, green and blue that it swallows
-_EXUDATE, _DRUSE, _DISC = jnp.array([[1.0, 0.9, 0.45], [0.95, 0.75, 0.35], [1.0, 0.85, 0.6]])
+_BLOOD = np.array([0.25, 0.85, 0.75], np.float32)  # share of red, green and blue that it swallows
+_EXUDATE, _DRUSE, _DISC = np.array([[1.0, 0.9, 0.45], [0.95, 0.75, 0.35], [1.0, 0.85, 0.6]], np.float32)
 _PIECES = 7  # straight pieces of a vessel
 
 
