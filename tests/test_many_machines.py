@@ -5,13 +5,13 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_processes import free_port
 from distributed import Client
 from test_sweeps import MEASURE, SLUG, write_chapter
 
@@ -52,12 +52,6 @@ def result(process: subprocess.Popen) -> tuple[int, np.ndarray]:
     assert process.returncode == 0, problem
     devices, losses = json.loads(out.strip().splitlines()[-1])
     return devices, np.array(losses)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +102,10 @@ def programs(tmp_path_factory):
     assert done.returncode == 0, done.stderr.decode()
     (folder / "bin").mkdir()
     (folder / "bin" / "dask").symlink_to(Path(sys.executable).with_name("dask"))
-    # SLURM with all its nodes free: a job starts at once, and scancel ends it.
+    # SLURM with all its nodes free: a job is read as it is submitted, for its file goes then; it starts at once, and
+    # scancel ends it.
     for name, lines in {
-        "sbatch": 'setsid bash "$1" > /dev/null 2>&1 & echo "Submitted batch job $!"',
+        "sbatch": 'job=$(<"$1"); setsid bash -c "$job" > /dev/null 2>&1 & echo "Submitted batch job $!"',
         "scancel": 'for job in "$@"; do kill -- "-$job"; done',
     }.items():
         (folder / "bin" / name).write_text(f"#!/bin/bash\n{lines}\n")

@@ -1,11 +1,9 @@
 """Sweeps: grids, keys, the store, and a cluster of processes that loses a worker and its scheduler."""
 
-import contextlib
 import errno
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ import fsspec
 import nbformat
 import pandas as pd
 import pytest
+from dask_processes import cluster, free_port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,33 +220,6 @@ def test_the_command_refuses_a_scheduler_that_does_not_answer(chapter, tmp_path,
     assert "no Dask scheduler answers there" in capfd.readouterr().err
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def dask_cluster(port: int, workers: int, folder: Path):
-    """A scheduler and workers as processes of their own, over TCP."""
-    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "30 seconds"}
-    dask = [sys.executable, "-m", "dask"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
-    scheduler = subprocess.Popen(
-        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet
-    )
-    serving = [
-        subprocess.Popen([*dask, "worker", f"tcp://127.0.0.1:{port}", "--no-nanny", "--nthreads", "1"], **quiet)
-        for _ in range(workers)
-    ]
-    try:
-        yield scheduler, serving
-    finally:
-        for process in (scheduler, *serving):
-            process.kill()
-            process.wait()
-
-
 def test_a_lost_worker_and_a_lost_scheduler_change_nothing(chapter, tmp_path):
     """The table of a disturbed sweep is that of runs one after the other, and nothing finished is run twice."""
     write_chapter(chapter, MEASURE, pause=1.0)
@@ -257,25 +229,28 @@ def test_a_lost_worker_and_a_lost_scheduler_change_nothing(chapter, tmp_path):
     def finished():
         return {file: file.stat().st_mtime_ns for file in (out / SLUG).glob("*.json")}
 
-    def wait_for(count: int):
-        for _ in range(600):
-            if len(finished()) >= count:
-                return
-            time.sleep(0.2)
-        pytest.fail(f"{count} runs did not finish")
+    said = tmp_path / "said"
 
-    with dask_cluster(port, 2, tmp_path) as (scheduler, workers):
-        first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    def wait_for(count: int):
+        deadline = time.monotonic() + 300
+        while len(finished()) < count:
+            if first.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{count} runs did not finish, status {first.poll()}: {said.read_text()}")
+            time.sleep(0.2)
+
+    with cluster(port, 2, tmp_path) as (scheduler, workers), said.open("w") as stderr:
+        first = subprocess.Popen(command, stderr=stderr)
         wait_for(1)
         workers[0].send_signal(signal.SIGKILL)
         wait_for(3)
         scheduler.kill()
-        _, problem = first.communicate(timeout=120)
+        first.wait(timeout=120)
+    problem = said.read_text()
     assert first.returncode == 1, problem
     assert "the same command goes on from there" in problem
     before = finished()
     assert 3 <= len(before) < 6
-    with dask_cluster(port, 2, tmp_path):
+    with cluster(port, 2, tmp_path):
         subprocess.run(command, check=True, timeout=180, capture_output=True)
     after = finished()
     assert len(after) == 6

@@ -14,13 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError
 
 SHORTEST = 2.5  # wavelength in pixels; 2 is the finest that a grid of pixels can hold
-WIDTHS = (
-    0.3,
-    0.6,
-)  # σ of an envelope as a share of the wavelength: about one oscillation inside it, as in trained nets
+# σ of an envelope as a share of the wavelength: about one oscillation inside it, as in trained nets.
+WIDTHS = (0.3, 0.6)
 
 
 def gabor(x, y, *, angle, wavelength, phase, width, aspect):
@@ -38,7 +37,7 @@ def filters(shape: tuple[int, int], number: int, *, key: Key[Array, ""]) -> Floa
     InputError for a side below 3 pixels, which holds no oscillation.
     """
     _check(shape)
-    uniform = jax.random.uniform(key, (5 * number,)).reshape(5, number)  # drawn flat, it compiles faster
+    uniform = sampling.uniform(key, (5, number))
     longest = 1.5 * max(shape)
     wavelength = SHORTEST + (longest - SHORTEST) * uniform[1]
     y, x = _grid(shape)

@@ -21,6 +21,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError
 from deepphenomena.kernels import mean_in_chunks
 from deepphenomena.nets.functional import member
@@ -89,8 +90,7 @@ def sample_task(
         )
     of_classes, of_examples, of_turns = jax.random.split(key, 3)
     chosen = lax.top_k(jax.random.uniform(of_classes, (classes,)), ways)[1]
-    # One axis of random numbers: XLA takes seconds to compile those of several.
-    order = jax.random.uniform(of_examples, (ways * examples,)).reshape(ways, examples)
+    order = sampling.uniform(of_examples, (ways, examples))
     picked = lax.top_k(order, shots + queries)[1]
     drawn = images[chosen[:, None], picked]
     if quarter_turns:

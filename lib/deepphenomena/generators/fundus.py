@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from deepphenomena import sampling
 from deepphenomena.errors import InputError
 from deepphenomena.generators.samples import Samples, keys_of
 
@@ -323,5 +324,5 @@ def _camera(image, u, noise, key, pixels):
     gain = _between(u["exposure"][0], 0.75, 1.15) * _between(u["exposure"][1:], 0.92, 1.08)
     image = image * light[..., None] * gain
     sigma = noise * jnp.sqrt(0.25 + 0.75 * jnp.clip(image, 0, 1))
-    drawn = jax.random.normal(key, (image.size,)).reshape(image.shape)
+    drawn = sampling.normal(key, image.shape)
     return jnp.clip(image + sigma * drawn, 0, 1)

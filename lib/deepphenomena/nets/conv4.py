@@ -4,21 +4,17 @@ import math
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from deepphenomena import sampling
 from deepphenomena.errors import unknown
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.image_classifiers import BatchNorm, halved
+from deepphenomena.nets.initializers import scaled_normal
 
 HALVINGS = ("stride", "pool")
 
-
-def _scaled_normal(key: Key[Array, ""], shape: tuple[int, ...], dtype=jnp.float32) -> Float[Array, "..."]:
-    """Variance 1 / inputs."""
-    return sampling.normal(key, shape, dtype) / math.sqrt(math.prod(shape[:-1]))
+_lecun = scaled_normal(1.0)
 
 
 class Module(nnx.Module):
@@ -26,7 +22,9 @@ class Module(nnx.Module):
 
     def __init__(self, inputs: int, filters: int, *, halving: str, rngs: nnx.Rngs):
         stride = 2 if halving == "stride" else 1
-        self.convolution = Conv(inputs, filters, (3, 3), stride, use_bias=False, kernel_init=_scaled_normal, rngs=rngs)
+        self.convolution = Conv(
+            inputs, filters, (3, 3), stride, use_bias=False, kernel_init=scaled_normal(1.0), rngs=rngs
+        )
         self.normalisation = BatchNorm(filters)
         self.halving = halving
 

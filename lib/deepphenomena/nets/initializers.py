@@ -7,6 +7,7 @@ average gain².
 Source: Xiao et al. 2018, "Dynamical isometry and a mean field theory of CNNs", Sections 2.3 and 3.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -91,6 +92,15 @@ def gaussian_convolution(gain: float = 1.0, *, taps: Float[np.ndarray, "height w
             )
         deviation = jnp.asarray(gain * np.sqrt(shares / inputs), dtype)
         return deviation[..., None, None] * sampling.normal(key, shape, dtype)
+
+    return init
+
+
+def scaled_normal(gain: float) -> Initializer:
+    """Independent Gaussian weights of variance gain / fan-in, for kernels of any number of axes, outputs last."""
+
+    def init(key, shape, dtype=jnp.float32):
+        return sampling.normal(key, shape, dtype) / math.sqrt(math.prod(shape[:-1]) / gain)
 
     return init
 

@@ -16,22 +16,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from deepphenomena import sampling
 from deepphenomena.errors import InputError, unknown
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.image_classifiers import BatchNorm, ResidualBlock
+from deepphenomena.nets.initializers import scaled_normal
 
-
-def _normal(gain: float) -> jax.nn.initializers.Initializer:
-    """Weights of variance gain / fan in."""
-
-    def init(key, shape, dtype=jnp.float32):
-        return sampling.normal(key, shape, dtype) * math.sqrt(gain / math.prod(shape[:-1]))
-
-    return init
-
-
-_he, _lecun = _normal(2.0), _normal(1.0)
+_he, _lecun = scaled_normal(2.0), scaled_normal(1.0)
 
 
 def pooled(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:

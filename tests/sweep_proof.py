@@ -1,4 +1,4 @@
-"""Sweeps under fire: `python tests/benchmarks/sweep_proof.py [--runs 20] [--preset smoke] [--chapter SLUG ...]`.
+"""Sweeps under fire: `python tests/sweep_proof.py [--runs 20] [--preset smoke] [--chapter SLUG ...]`.
 
 For each of two chapters: a run with an empty cache and the same run again (cold and warm); then a sweep over seeds on a
 cluster of processes over TCP, where a worker is killed in the first chapter's sweep and the scheduler in the second's,
@@ -9,7 +9,6 @@ byte, and no finished run was touched. Some 15 minutes with the defaults on two 
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import click
 import pandas as pd
+from dask_processes import cluster, free_port
 
 from deepphenomena import runner, sweeps
 from deepphenomena.sweeps import worker
@@ -81,7 +81,10 @@ def disturbed(slug: str, preset: str, parameters: tuple[str, str], out: Path, wo
     """Sweep on a cluster of processes, kill one of them half way, and go on where the sweep stops."""
     port, total = free_port(), len(sweeps.tasks(slug, [parameters], preset=preset))
     began = time.monotonic()
-    with cluster(port, workers) as (scheduler, serving), sweeping(slug, preset, parameters, out, port) as sweep:
+    with (
+        cluster(port, workers, out.parent) as (scheduler, serving),
+        sweeping(slug, preset, parameters, out, port) as sweep,
+    ):
         wait_for(lambda: len(finished(out, slug)) >= total // 2 or sweep.poll() is not None)
         before = finished(out, slug)
         if victim == "a worker":
@@ -93,7 +96,7 @@ def disturbed(slug: str, preset: str, parameters: tuple[str, str], out: Path, wo
         if status != 1:
             sys.exit(f"{slug}: the sweep ended with status {status} where its scheduler was lost, not with 1")
         before = finished(out, slug)
-        with cluster(port, workers), sweeping(slug, preset, parameters, out, port) as sweep:
+        with cluster(port, workers, out.parent), sweeping(slug, preset, parameters, out, port) as sweep:
             status = sweep.wait(_SECONDS_TO_WAIT)
     after = finished(out, slug)
     if status != 0 or len(after) != total:
@@ -110,24 +113,6 @@ def disturbed(slug: str, preset: str, parameters: tuple[str, str], out: Path, wo
 def finished(out: Path, slug: str) -> dict[Path, int]:
     """The records that are there, each with the time it was written."""
     return {file: file.stat().st_mtime_ns for file in (out / slug).glob("[!.]*.json")}
-
-
-@contextlib.contextmanager
-def cluster(port: int, workers: int):
-    """A scheduler and workers as processes of their own, over TCP."""
-    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "30 seconds"}
-    dask = [sys.executable, "-m", "dask"]
-    scheduler = subprocess.Popen(
-        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], env=environment, **_QUIET
-    )
-    serve = [*dask, "worker", f"tcp://127.0.0.1:{port}", "--no-nanny", "--nthreads", "1"]
-    serving = [subprocess.Popen(serve, env=environment, **_QUIET) for _ in range(workers)]
-    try:
-        yield scheduler, serving
-    finally:
-        for process in (scheduler, *serving):
-            process.kill()
-            process.wait()
 
 
 @contextlib.contextmanager
@@ -151,12 +136,6 @@ def wait_for(true) -> None:
         if time.monotonic() > deadline:
             sys.exit("waited in vain")
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def difference(folder: Path, slug: str) -> str:
