@@ -1,0 +1,90 @@
+"""The MAML and ANIL chapter: its freezing claim can fail. nbval re-runs the notebook beside these tests."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from deepphenomena import cards, claims, datasets, meta_learning, nets, training
+from deepphenomena.claims import Verdict
+from deepphenomena.nets.conv4 import Conv4
+
+SEEDS = 3
+INNER = {"rate": 0.1, "steps": 3}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """(scores, parameters after a short ANIL training of three seeds, tasks of scripts never seen)."""
+
+    def table(split):
+        loaded = datasets.load("glyphs", split)
+        return meta_learning.by_class(loaded.images[:, ::2, ::2], loaded.labels)  # 14 x 14 for speed
+
+    definition = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
+    keys = jax.random.split(jax.random.key(0), SEEDS)
+    initial = jax.jit(jax.vmap(lambda key: nnx.state(build(key))))(keys)
+
+    def scores(parameters, x):
+        return nnx.merge(definition, parameters)(x)
+
+    sample = functools.partial(meta_learning.sample_task, ways=5, shots=1, queries=5)
+    outer = meta_learning.meta_loss(loss_of(scores), mask=mask_of(initial, ["head"]), **INNER)
+    after = training.train_members(
+        outer, initial, None, optimizer=optax.adam(3e-3), steps=120, keys=keys,
+        draw=meta_learning.draw_tasks(sample, count=4), source=table("train"),
+    )  # fmt: skip
+    test_table = table("test")
+    tasks = jax.lax.map(lambda key: sample(test_table, key=key), jax.random.split(jax.random.key(9), 100))
+    return scores, after.parameters, tasks
+
+
+def build(key):
+    return Conv4((14, 14, 1), filters=8, outputs=5, key=key)
+
+
+def loss_of(scores):
+    def loss(parameters, examples):
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores(parameters, examples.x), examples.y))
+
+    return loss
+
+
+def mask_of(parameters, adapting):
+    return meta_learning.layer_mask(parameters, lambda path: path.split("/")[0] in adapting)
+
+
+def accuracies(trained, adapting):
+    """Test accuracy of each seed in per cent where the inner loop adapts these parts."""
+    scores, parameters, tasks = trained
+    mask = mask_of(parameters, adapting)
+
+    @jax.jit
+    def accuracy(parameters):
+        def of_task(task):
+            adapted = meta_learning.adapt(loss_of(scores), parameters, task.support, mask=mask, **INNER)
+            return jnp.mean(jnp.argmax(scores(adapted, task.query.x), -1) == task.query.y)
+
+        return 100 * jnp.mean(jax.lax.map(of_task, tasks))
+
+    return np.array([accuracy(nets.member(parameters, k)) for k in range(SEEDS)])
+
+
+def test_a_mask_that_freezes_the_head_makes_the_freezing_claim_fail(trained):
+    claim = cards.load("maml_anil").claim("freezing_body")
+    body = ["conv1", "conv2", "conv3", "conv4"]
+    free = accuracies(trained, [*body, "head"])
+    right, wrong = accuracies(trained, ["head"]), accuracies(trained, body)
+    assert claims.judge(free - right, claim.expectation("quick")) == Verdict.REPRODUCED
+    assert claims.judge(free - wrong, claim.expectation("quick")) == Verdict.NOT_REPRODUCED
+    head_claim = cards.load("maml_anil").claim("head_must_adapt")
+    assert claims.judge(free - wrong, head_claim.expectation("quick")) == Verdict.REPRODUCED
+    assert claims.judge(free - right, head_claim.expectation("quick")) == Verdict.NOT_REPRODUCED
+
+
+def test_without_adaptation_accuracy_is_chance(trained):
+    assert np.all(np.abs(accuracies(trained, []) - 20) < 12)
