@@ -4,16 +4,13 @@ import fcntl
 import functools
 import http.server
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
+import building
 import chromium
 import pytest
 from playwright.sync_api import sync_playwright
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +22,7 @@ def pages(tmp_path_factory) -> Path:
     with open(folder / "book.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "book.built").exists():
-            command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", folder]
-            done = subprocess.run([*command, "-W", "-n", "--keep-going", "-q"], capture_output=True, text=True)
-            assert done.returncode == 0, f"the book does not build without a warning:\n{done.stdout}{done.stderr}"
+            building.build(folder)
             (folder / "book.built").touch()
     return folder / "_build" / "html"
 

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import building
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from test_browser import CARDS, PHONE, each_chapter, names, path, wait_for_maths
-from test_pages import ROOT
 
 HEAVIEST = 1.5e6  # bytes that a chapter's page sends for, compressed as any host of static pages does
 COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
@@ -138,12 +138,8 @@ def test_a_figure_loses_weight_and_nothing_that_can_be_seen(pages):
 def printed(tmp_path_factory) -> bytes:
     """The whole book as one PDF, as `make pdf` makes it."""
     folder = tmp_path_factory.mktemp("printed")
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", folder]
-    flags = ["--builder", "singlehtml", "-W", "-n", "--keep-going", "-q"]
-    done = subprocess.run([*command, *flags], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
     program = Path(__file__).with_name("pdf.py")
-    subprocess.run([sys.executable, program, folder / "_build" / "singlehtml", folder / "book.pdf"], check=True)
+    subprocess.run([sys.executable, program, building.build(folder, "singlehtml"), folder / "book.pdf"], check=True)
     return (folder / "book.pdf").read_bytes()
 
 
