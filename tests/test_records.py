@@ -132,11 +132,15 @@ def test_series_columns_have_one_length(made):
 
 
 def test_a_recorded_run_stands_beside_this_one(made, tmp_path, monkeypatch):
+    """With its columns in one order, though a notebook's file sorts them."""
     full = made.record().model_copy(update={"preset": "full", "overrides": {}})
     monkeypatch.setattr(house, "data", lambda: tmp_path)
     assert len(made.sources("curve")) == 1
-    records.write(full)
-    assert len(made.sources("curve")) == 2
+    file = tmp_path / "executed.ipynb"
+    nbformat.write(notebook(full.to_json()), file)
+    records.write(records.read(file))
+    this, recorded = made.sources("curve").values()
+    assert list(this) == list(recorded) == ["loss", "step"]
 
 
 def test_tables_escape_what_a_card_says(made):

@@ -64,8 +64,11 @@ class Run:
         self._measured[claim.id] = measured.tolist()
 
     def keep(self, name: str, **columns: Sequence | ArrayLike) -> None:
-        """Keep a figure's data in the record, under a name, as columns of equal length; `series` hands it back."""
-        table = {column: np.asarray(values).tolist() for column, values in columns.items()}
+        """Keep a figure's data in the record, under a name, as columns of equal length; `series` hands it back.
+
+        Columns are in alphabetical order, as in the recorded run beside it: ask for them by name.
+        """
+        table = {column: np.asarray(values).tolist() for column, values in sorted(columns.items())}
         lengths = {column: len(values) for column, values in table.items()}
         if len(set(lengths.values())) != 1:
             raise InputError(f"series '{name}' has columns of different lengths {lengths}: give them one length")
