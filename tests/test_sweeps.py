@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import fsspec
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from deepphenomena import cards, cli, runner, sweeps
 from deepphenomena.errors import InputError, RunError
+from deepphenomena.sweeps import cluster as sweep_cluster
 from deepphenomena.sweeps import worker
 from deepphenomena.sweeps.store import Store
 
@@ -260,6 +262,38 @@ def test_a_lost_worker_and_a_lost_scheduler_change_nothing(chapter, tmp_path):
         assert worker.run_task(task, str(serial)).reason is None
     Store(str(serial)).write_table(SLUG)
     assert (out / f"{SLUG}.parquet").read_bytes() == (serial / f"{SLUG}.parquet").read_bytes()
+
+
+class Passing:
+    """A future that is in one state after the other, as often as it is asked."""
+
+    def __init__(self, key, *states):
+        self.key, self.states = key, list(states)
+
+    @property
+    def status(self):
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def result(self):
+        return worker.Result(self.key, None)
+
+
+@pytest.mark.parametrize(
+    ("states", "lost"), [(("pending", "lost", "finished"), False), (("pending", "cancelled"), True)]
+)
+def test_a_result_that_went_with_its_worker_is_made_again_and_only_a_lost_scheduler_ends_the_sweep(
+    chapter, states, lost
+):
+    (task,) = sweeps.tasks(SLUG)
+    client = types.SimpleNamespace(
+        status="running", submit=lambda run, task, out, key, pure: Passing(task.key, *states)
+    )
+    if lost:
+        with pytest.raises(RunError, match="scheduler was lost"):
+            sweep_cluster.run_all(client, [task], "out", lambda line: None)
+    else:
+        (result,) = sweep_cluster.run_all(client, [task], "out", lambda line: None)
+        assert result == worker.Result(task.key, None)
 
 
 SWEEP = """

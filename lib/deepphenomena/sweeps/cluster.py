@@ -66,8 +66,9 @@ def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[s
     with progress.bar(len(tasks), "sweep", unit="run") as bar:
         while pending:
             # Asked for rather than waited for: on a future of a scheduler that has gone one would wait for ever.
+            # One that is "lost" had its result on a worker that has gone, and the scheduler has it made again.
             ended = [future for future in pending if future.status in ("finished", "error")]
-            if not ended and (client.status != "running" or any(f.status in ("lost", "cancelled") for f in pending)):
+            if not ended and (client.status != "running" or any(f.status == "cancelled" for f in pending)):
                 raise RunError(_lost(len(results), len(tasks)))
             for future in ended:
                 task = pending.pop(future)
