@@ -22,9 +22,7 @@ class Module(nnx.Module):
 
     def __init__(self, inputs: int, filters: int, *, halving: str, rngs: nnx.Rngs):
         stride = 2 if halving == "stride" else 1
-        self.convolution = Conv(
-            inputs, filters, (3, 3), stride, use_bias=False, kernel_init=scaled_normal(1.0), rngs=rngs
-        )
+        self.convolution = Conv(inputs, filters, (3, 3), stride, use_bias=False, kernel_init=_lecun, rngs=rngs)
         self.normalisation = BatchNorm(filters)
         self.halving = halving
 
