@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from deepphenomena import compilation
+
 PROGRAM = """
 import jax, jax.numpy as jnp
 from deepphenomena import compilation
@@ -46,11 +48,22 @@ def test_parallel_runs_share_it(tmp_path):
     assert programs(tmp_path)
 
 
-def test_a_damaged_entry_is_compiled_again(tmp_path):
+@pytest.mark.parametrize("damage", [lambda whole: b"damaged", lambda whole: whole[: len(whole) // 2], lambda whole: b""])
+def test_a_damaged_entry_is_compiled_again(tmp_path, damage):
     first = finish(start(tmp_path))
     for file in programs(tmp_path):
-        file.write_bytes(b"damaged")
+        file.write_bytes(damage(file.read_bytes()))
     assert finish(start(tmp_path)) == first
+
+
+def test_the_oldest_programs_go_where_there_are_too_many(tmp_path):
+    for age, name in enumerate(["new", "old", "older"]):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    for limit, left in ((300, {"new", "old", "older"}), (299, {"new", "old"}), (100, {"new"}), (0, set())):
+        compilation._prune(tmp_path, limit)
+        assert {file.name for file in tmp_path.iterdir()} == left
+    compilation._prune(tmp_path / "not yet there", 0)
 
 
 @pytest.mark.parametrize("mode", ["elsewhere", "unwritable"])

@@ -1,4 +1,4 @@
-"""The compiled part of training: many steps of one model, or of many side by side, and the measurement after them."""
+"""The compiled part of training: many steps of one model, or of many side by side, and the measurement between them."""
 
 import functools
 from typing import NamedTuple
@@ -24,15 +24,15 @@ def _transformation(optimizer, hyperparameters) -> optax.GradientTransformation:
     return optimizer(**hyperparameters) if callable(optimizer) else optimizer
 
 
-@functools.partial(jax.jit, static_argnames=("optimizer", "measure", "samples", "batched"))
-def begin(parameters, keys, hyperparameters, held_out, *, batched, **program):
-    """A member before its first step, and its first measurement; `batched`: many, with a leading axis."""
+@functools.partial(jax.jit, static_argnames=("optimizer", "samples", "batched"))
+def begin(parameters, keys, hyperparameters, *, batched, **program):
+    """A member before its first step; `batched`: many, with a leading axis."""
     begin = functools.partial(_begin_one, **program)
-    return (jax.vmap(begin, (0, 0, 0, None)) if batched else begin)(parameters, keys, hyperparameters, held_out)
+    return (jax.vmap(begin) if batched else begin)(parameters, keys, hyperparameters)
 
 
-def _begin_one(parameters, key, hyperparameters, held_out, *, optimizer, measure, samples):
-    member = Member(
+def _begin_one(parameters, key, hyperparameters, *, optimizer, samples):
+    return Member(
         parameters=parameters,
         optimizer_state=_transformation(optimizer, hyperparameters).init(parameters),
         key_data=jax.random.key_data(key),
@@ -40,24 +40,31 @@ def _begin_one(parameters, key, hyperparameters, held_out, *, optimizer, measure
         step=jnp.int32(0),
         diverged=jnp.bool_(False),
     )
-    return member, dict(measure(parameters, held_out)) if measure else {}
+
+
+@functools.partial(jax.jit, static_argnames=("measure", "batched"))
+def measured(parameters, held_out, *, measure, batched):
+    """What is measured of a member; `batched`: of many. A program apart: compiled once for the start, for every
+    segment and for other losses too."""
+    if measure is None:
+        return {}
+    return dict((jax.vmap(measure, (0, None)) if batched else measure)(parameters, held_out))
 
 
 @functools.partial(
     jax.jit,
     donate_argnums=0,
-    static_argnames=("loss", "optimizer", "measure", "batch_size", "draw", "length", "batched"),
+    static_argnames=("loss", "optimizer", "batch_size", "draw", "length", "batched"),
 )
-def train_segment(state, data, source, held_out, hyperparameters, limits, stop_above, *, batched, **program):
-    """`length` steps of a member and the measurement after them; `batched`: of many, with a leading axis."""
+def train_segment(state, data, source, hyperparameters, limits, stop_above, *, batched, **program):
+    """`length` steps of a member; `batched`: of many, with a leading axis."""
     segment = functools.partial(_train_one, **program)
-    segment = jax.vmap(segment, (0, None, None, None, 0, 0, None)) if batched else segment
-    return segment(state, data, source, held_out, hyperparameters, limits, stop_above)
+    segment = jax.vmap(segment, (0, None, None, 0, 0, None)) if batched else segment
+    return segment(state, data, source, hyperparameters, limits, stop_above)
 
 
 def _train_one(
-    member: Member, data, source, held_out, hyperparameters, limit, stop_above,
-    *, loss, optimizer, measure, batch_size, draw, length,
+    member: Member, data, source, hyperparameters, limit, stop_above, *, loss, optimizer, batch_size, draw, length
 ):  # fmt: skip
     transformation = _transformation(optimizer, hyperparameters)
 
@@ -78,8 +85,7 @@ def _train_one(
     def _result_type(member):
         return jax.eval_shape(take_step, member)[1].dtype
 
-    member, losses = jax.lax.scan(step, member, length=length)
-    return member, losses, dict(measure(member.parameters, held_out)) if measure else {}
+    return jax.lax.scan(step, member, length=length)
 
 
 def _batch(member: Member, data, batch_size):

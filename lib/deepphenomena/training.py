@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from deepphenomena import checkpoints, progress, threads
-from deepphenomena._training_loop import Member, begin, train_segment
+from deepphenomena._training_loop import Member, begin, measured, train_segment
 from deepphenomena.errors import InputError
 
 Loss = Callable[[PyTree, PyTree], Float[Array, ""]]
@@ -161,12 +161,12 @@ def train_members(
             active = _active(state, limits)
             if not active.any():
                 break
-            new_losses, measured, state = _advance(
+            new_losses, now, state = _advance(
                 state, active, data, source, held_out, hyperparameters, limits, stop_above,
                 loss=loss, optimizer=optimizer, measure=measure, batch_size=batch_size, draw=draw, length=length,
             )  # fmt: skip
             losses[:, current * length : (current + 1) * length] = new_losses
-            for name, values in measured.items():
+            for name, values in now.items():
                 metrics[name][:, current + 1] = values
             shown.update(int(np.clip(limits[active] - current * length, 0, length).sum()))
             store.save((current + 1, state, losses, metrics), last=current + 1 == rounds)
@@ -186,7 +186,7 @@ def _side_by_side(parameters: PyTree, members: int) -> bool:
     if members > 1 and (jax.default_backend() != "cpu" or jax.device_count() > 1):
         return True
     size = sum(np.prod(jnp.shape(leaf)[1:], dtype=int) for leaf in jax.tree.leaves(parameters))
-    return members > 1 and size < _SMALL_MEMBER
+    return bool(members > 1 and size < _SMALL_MEMBER)
 
 
 def _spread(state: Member, members: int) -> Member:
@@ -197,21 +197,26 @@ def _spread(state: Member, members: int) -> Member:
 
 
 def _stack(trees: list[PyTree]) -> PyTree:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    """One tree with a leading axis of members; by NumPy, which has nothing to compile for every shape."""
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *trees)
 
 
 def _take(tree: PyTree, k: int) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf[k], tree)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[k], tree)
 
 
 def _begin_members(parameters, keys, hyperparameters, held_out, optimizer, measure, samples, batched):
     """(the members' state, their first measurements): one stacked state where they are batched, else a list."""
-    program = {"optimizer": optimizer, "measure": measure, "samples": samples, "batched": batched}
+
+    def begun(parameters, key, hyperparameters):
+        state = begin(parameters, key, hyperparameters, optimizer=optimizer, samples=samples, batched=batched)
+        return state, measured(state.parameters, held_out, measure=measure, batched=batched)
+
     if batched:
-        return begin(parameters, keys, hyperparameters, held_out, **program)
-    arguments = [(_take(parameters, k), keys[k], _take(hyperparameters, k), held_out) for k in range(len(keys))]
-    begun = threads.each(lambda of_member: begin(*of_member, **program), arguments)
-    return [state for state, _ in begun], _stack([first for _, first in begun])
+        return begun(parameters, keys, hyperparameters)
+    arguments = [(_take(parameters, k), keys[k], _take(hyperparameters, k)) for k in range(len(keys))]
+    members = threads.each(lambda of_member: begun(*of_member), arguments)
+    return [state for state, _ in members], _stack([first for _, first in members])
 
 
 def _active(state: Member | list[Member], limits: Int[np.ndarray, " members"]) -> np.ndarray:
@@ -223,22 +228,27 @@ def _active(state: Member | list[Member], limits: Int[np.ndarray, " members"]) -
     return (step < limits) & ~diverged
 
 
-def _advance(state, active, data, source, held_out, hyperparameters, limits, stop_above, **program):
+def _advance(state, active, data, source, held_out, hyperparameters, limits, stop_above, *, measure, **program):
     """(losses (members, length), measurements (members,), state) after one segment of every active member."""
-    if isinstance(state, Member):
-        state, losses, measured = train_segment(
-            state, data, source, held_out, hyperparameters, jnp.asarray(limits), stop_above, batched=True, **program
+
+    def segment(state, hyperparameters, limits, *, batched):
+        state, losses = train_segment(
+            state, data, source, hyperparameters, limits, stop_above, batched=batched, **program
         )
+        return state, losses, measured(state.parameters, held_out, measure=measure, batched=batched)
+
+    if isinstance(state, Member):
+        state, losses, now = segment(state, hyperparameters, jnp.asarray(limits), batched=True)
         stopped = ~active | np.asarray(state.diverged)
-        return losses, {name: np.where(stopped, np.nan, values) for name, values in measured.items()}, state
+        return losses, {name: np.where(stopped, np.nan, values) for name, values in now.items()}, state
     losses = np.full((len(state), program["length"]), np.nan, np.float32)
     metrics: dict[str, np.ndarray] = {}
     state, chosen = list(state), np.flatnonzero(active)
-    arguments = [(state[k], data, source, held_out, _take(hyperparameters, k), limits[k], stop_above) for k in chosen]
-    trained = threads.each(lambda of_member: train_segment(*of_member, batched=False, **program), arguments)
-    for k, (after, of_member, measured) in zip(chosen, trained, strict=True):
+    arguments = [(state[k], _take(hyperparameters, k), limits[k]) for k in chosen]
+    trained = threads.each(lambda of_member: segment(*of_member, batched=False), arguments)
+    for k, (after, of_member, now) in zip(chosen, trained, strict=True):
         state[k], losses[k] = after, of_member
-        for name, value in measured.items():
+        for name, value in now.items():
             column = metrics.setdefault(name, np.full(len(state), np.nan, np.float32))
             column[k] = np.nan if after.diverged else value
     return losses, metrics, state

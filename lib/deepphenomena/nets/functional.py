@@ -21,9 +21,15 @@ def ensemble(
 ) -> tuple[Network, PyTree]:
     """(network, parameters with a leading axis of members) of one model for each key, made by `build(key=key)`."""
     built = [functional(build(key=key)) for key in keys]
-    return built[0][0], jax.tree.map(lambda *leaves: jnp.stack(leaves), *(parameters for _, parameters in built))
+    return built[0][0], _stacked([parameters for _, parameters in built])
 
 
+@jax.jit  # whole trees: leaf by leaf, every shape is a program of its own
+def _stacked(trees):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@jax.jit
 def member(parameters: PyTree, k: int | Int[Array, " chosen"]) -> PyTree:
     """Member k of parameters with a leading axis of members; an array of indices chooses several, with repetition."""
     return jax.tree.map(lambda leaf: leaf[k], parameters)
