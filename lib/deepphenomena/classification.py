@@ -39,11 +39,12 @@ def roc_auc(scores: Float[Array, "n *tasks"], labels: Num[Array, "n *tasks"] | B
         InputError: shapes that differ, no cases, or more than 65,000.
     """
     scores, labels = _checked(scores, labels)
-    flat = jax.vmap(_area, in_axes=1, out_axes=0)(scores.reshape(len(scores), -1), labels.reshape(len(labels), -1))
-    return flat.reshape(scores.shape[1:])
+    return _areas(scores.reshape(len(scores), -1), labels.reshape(len(labels), -1)).reshape(scores.shape[1:])
 
 
-def _area(scores, positive):
+@jax.jit
+@functools.partial(jax.vmap, in_axes=1, out_axes=0)
+def _areas(scores, positive):
     ranked, below, upto = _ranked(scores, positive)
     wins = jnp.sum(jnp.where(positive, ranked[below] + ranked[upto], 0))  # twice, so that a tie is one
     positives = jnp.sum(positive)
@@ -89,7 +90,7 @@ def auc_interval(
         )
     scores, labels = _checked(scores, labels)
     flat_scores, flat_labels = scores.reshape(len(scores), -1), labels.reshape(len(labels), -1)
-    for task, positives in enumerate(np.sum(flat_labels, 0)):
+    for task, positives in enumerate(np.sum(np.asarray(flat_labels), 0)):
         if not 0 < positives < len(labels):
             raise InputError(f"task {task} has one class only among its {len(labels)} cases: it has no ROC curve")
     drawn = _resampled(flat_scores.T, flat_labels.T, jax.random.split(key, flat_labels.shape[1]), resamples)

@@ -41,6 +41,7 @@ class Deformations:
     shape: tuple[int, int, int]
     size = None
 
+    @jax.jit
     def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
         base, rows, columns = jax.vmap(self._one)(keys_of(index, key))
         return Samples(self._interpolated(base, rows, columns), self.labels[base])

@@ -32,6 +32,7 @@ def keys_of(index: Int[Array, " n"], key: Key[Array, ""]) -> Key[Array, " n"]:
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
 
 
+@jax.jit
 def digests(images: Float[Array, "n height width channels"]) -> UInt32[Array, "n 2"]:
     """Two 32-bit numbers for each image: equal images have the same, different ones almost surely not.
 
