@@ -48,7 +48,9 @@ def test_parallel_runs_share_it(tmp_path):
     assert programs(tmp_path)
 
 
-@pytest.mark.parametrize("damage", [lambda whole: b"damaged", lambda whole: whole[: len(whole) // 2], lambda whole: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda whole: b"damaged", lambda whole: whole[: len(whole) // 2], lambda whole: b""]
+)
 def test_a_damaged_entry_is_compiled_again(tmp_path, damage):
     first = finish(start(tmp_path))
     for file in programs(tmp_path):

@@ -43,7 +43,8 @@ def test_a_cached_result_is_computed_once_by_all_who_ask_at_once():
     with futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(slow, [3, 4] * 4)) == [3, 4] * 4
     assert sorted(calls) == [3, 4]
-    assert slow(3, doubled=False) == slow(n=3) == 3 and sorted(calls) == [3, 4]
+    assert slow(3, doubled=False) == slow(n=3) == 3
+    assert sorted(calls) == [3, 4]
     assert slow(3, doubled=True) == 6
     assert sorted(calls) == [3, 3, 4]
 
