@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -310,3 +311,20 @@ def test_a_checkpoint_is_read_only_by_the_training_that_wrote_it(data, tmp_path)
             training.train_members(squared, start(1), data, **options, **other)
     with pytest.raises(InputError, match="another training"):
         training.train_members(squared, start(1, seed=1), data, steps=4, **options)
+
+
+def test_trainings_that_end_at_once_keep_their_checkpoints_apart(tmp_path, data, monkeypatch):
+    monkeypatch.setenv("NPROC", "8")
+    optimizer, initials = optax.sgd(0.1), start(24)["w"]
+
+    def train(k):
+        initial, folder = {"w": initials[k]}, tmp_path / str(k)
+        return training.train(squared, initial, data, optimizer=optimizer, steps=3, checkpoint=folder).losses
+
+    done = []
+    # Daemons, because without the lock they also wait for each other for ever.
+    running = threading.Thread(target=lambda: done.append(threads.each(train, range(24))), daemon=True)
+    running.start()
+    running.join(timeout=120)
+    assert done, "saving at once failed or hung"
+    np.testing.assert_allclose(threads.each(train, range(24)), done[0])  # each is restored from its own folder

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from deepphenomena.errors import InputError
+
+# Orbax numbers its saves in one counter for the whole process: two at once get into each other's folders, and may wait for
+# each other for ever.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Store:
@@ -71,13 +76,14 @@ class Store:
         if self._folder is None or (time.monotonic() - self._saved < self._seconds and not last):
             return
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-        self._manager.save(
-            int(leaves[0]),
-            args=ocp.args.Composite(
-                identity=ocp.args.JsonSave({"fingerprint": self._fingerprint}), state=ocp.args.StandardSave(leaves)
-            ),
-        )
-        self._manager.wait_until_finished()
+        with _ONE_AT_A_TIME:
+            self._manager.save(
+                int(leaves[0]),
+                args=ocp.args.Composite(
+                    identity=ocp.args.JsonSave({"fingerprint": self._fingerprint}), state=ocp.args.StandardSave(leaves)
+                ),
+            )
+            self._manager.wait_until_finished()
         self._saved = time.monotonic()
 
 
