@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shlex
 
 import nbformat
 import papermill
@@ -190,3 +191,17 @@ def test_half_the_measured_curvature_turns_verdicts(tmp_path):
     for claim in ("exact_update", "critical_rate", "maximal_rate", "relu_maximal_rate", "linear_model_maximal_rate"):
         assert made.outcome(claim).verdict == Verdict.NOT_REPRODUCED, claim
         assert records.recorded(CATAPULT, "quick").outcome(claim).verdict == Verdict.REPRODUCED, claim
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_run_that_a_page_proposes_is_one_that_the_card_allows(slug):
+    prose = "\n".join(cell.source for cell in read(slug).cells if cell.cell_type == "markdown")
+    proposed = re.findall(r"`deepphenomena run ([a-z_]+) ([^`]*)`", prose)
+    assert len(proposed) >= 2 or slug == "dynamical_isometry", "exercises that turn a knob"
+    for named, options in proposed:
+        card, words = cards.load(named), shlex.split(options)
+        pairs = list(zip(words[::2], words[1::2], strict=True))
+        assert {flag for flag, _ in pairs} <= {"-p", "--preset"}
+        overrides = dict(value.split("=", 1) for flag, value in pairs if flag == "-p")
+        preset = next((value for flag, value in pairs if flag == "--preset"), "quick")
+        card.values(preset, {name: card.parse(name, text) for name, text in overrides.items()})
