@@ -13,8 +13,8 @@ import orbax.checkpoint as ocp
 
 from deepphenomena.errors import InputError
 
-# Orbax numbers its saves in one counter for the whole process: two at once get into each other's folders, and may wait for
-# each other for ever.
+# Orbax numbers its saves in one counter for the whole process: two at once get into each other's folders, and may wait
+# for each other for ever.
 _ONE_AT_A_TIME = threading.Lock()
 
 
