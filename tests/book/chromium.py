@@ -32,6 +32,12 @@ def executable() -> str | None:
     return own if Path(own).exists() else None
 
 
+def wait_for_maths(page) -> None:
+    """Until an open page's formulas are set and its fonts are there."""
+    page.wait_for_function("!window.MathJax || MathJax.startup?.promise !== undefined")
+    page.evaluate("window.MathJax?.startup.promise.then(() => document.fonts.ready)")
+
+
 def install() -> None:
     """Fetch Chromium by the system's packages where we may, else by Playwright; one line where neither can."""
     administrator = [] if os.geteuid() == 0 else ["sudo", "-n"]

@@ -27,8 +27,7 @@ def write(single_page: Path, out: Path) -> None:
         page = browser.new_page(color_scheme="light")
         page.set_default_timeout(180_000)  # a whole book, on a machine that may be busy
         page.goto((single_page / "index.html").absolute().as_uri(), wait_until="networkidle")
-        page.wait_for_function("!window.MathJax || MathJax.startup?.promise !== undefined")
-        page.evaluate("window.MathJax?.startup.promise.then(() => document.fonts.ready)")
+        chromium.wait_for_maths(page)
         page.evaluate(LINKS_STAY_INSIDE)
         margin = dict.fromkeys(("top", "bottom", "left", "right"), "16mm")
         footer = '<div style="font-size: 8px; width: 100%; text-align: center"><span class="pageNumber"></span></div>'

@@ -2,6 +2,7 @@
 
 import re
 
+import chromium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -19,11 +20,6 @@ def path(card: cards.Card) -> str:
 def names(pages) -> list[str]:
     """Every page of the book, as a path under its folder."""
     return [str(f.relative_to(pages)) for f in sorted(pages.rglob("*.html")) if "_static" not in f.parts]
-
-
-def wait_for_maths(page) -> None:
-    page.wait_for_function("!window.MathJax || MathJax.startup?.promise !== undefined")
-    page.evaluate("window.MathJax?.startup.promise.then(() => document.fonts.ready)")
 
 
 def test_every_page_opens_without_an_error_and_asks_no_other_host(page, pages, address):
@@ -65,7 +61,7 @@ def test_a_chapter_shows_its_title_figures_and_verdicts(card, page, address):
 @each_chapter
 def test_a_chapters_maths_is_set(card, page, address):
     page.goto(f"{address}/{path(card)}")
-    wait_for_maths(page)
+    chromium.wait_for_maths(page)
     formulas = page.locator("article mjx-container")
     assert formulas.count() == page.locator("article .math").count() > 0
     for formula in formulas.all():
@@ -78,7 +74,7 @@ def test_a_chapters_maths_is_set(card, page, address):
 def test_the_book_opens_from_the_disk_without_a_server(page, pages):
     name = path(CARDS[0])
     page.goto((pages / name).as_uri(), wait_until="networkidle")
-    wait_for_maths(page)
+    chromium.wait_for_maths(page)
     assert page.locator("article mjx-container").first.bounding_box()["width"] > 2
     assert not page.faults
 
@@ -109,7 +105,7 @@ def test_no_page_scrolls_sideways_on_a_phone(page, pages, address):
     page.set_viewport_size(PHONE)
     for name in names(pages):
         page.goto(f"{address}/{name}")
-        wait_for_maths(page)
+        chromium.wait_for_maths(page)
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= PHONE["width"], f"{name} is {width} pixels wide"
 
@@ -119,7 +115,7 @@ def test_no_page_has_a_serious_fault_of_accessibility(theme, page, pages, addres
     page.emulate_media(color_scheme=theme)
     for name in names(pages):
         page.goto(f"{address}/{name}")
-        wait_for_maths(page)
+        chromium.wait_for_maths(page)
         found = Axe().run(page).response["violations"]
         serious = {
             f"{fault['id']}: {node['html'][:160]}"
