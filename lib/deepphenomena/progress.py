@@ -16,11 +16,16 @@ _FRONT_END_VARIABLES = ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID")
 
 
 @contextlib.contextmanager
-def bar(total: int, description: str, unit: str = "step") -> Iterator[tqdm]:
-    """A bar with the rate and the time left: on the terminal, in a live notebook, or nowhere if nobody is watching."""
+def bar(total: int, description: str | None, unit: str = "step") -> Iterator[tqdm]:
+    """A bar with the rate and the time left: on the terminal, in a live notebook, or nowhere if nobody is watching.
+
+    Without a description there is none: for what is over in a moment, again and again.
+    """
     with contextlib.ExitStack() as stack:
         kind, options = tqdm, {}
-        if terminal := os.environ.get(TERMINAL_VARIABLE):
+        if description is None:
+            options = {"disable": True}
+        elif terminal := os.environ.get(TERMINAL_VARIABLE):
             try:
                 # One line below the runner's own bar over the cells.
                 options = {"file": stack.enter_context(open(terminal, "w", encoding="utf-8")), "position": 1}

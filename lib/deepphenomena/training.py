@@ -103,7 +103,7 @@ def train_members(
     stop_above: float = math.inf,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 60.0,
-    description: str = "training",
+    description: str | None = "training",
 ) -> Trained:
     """Train many models of one architecture on the same data: seeds and hyperparameters as a leading axis.
 
@@ -123,13 +123,14 @@ def train_members(
         draw: `draw(batch, source, step=step, key=key)`, what the step's loss is given instead of its batch: augmented
             images, fresh samples of a stream. `step` counts from 0 and `key` is new at every step.
         source: a pytree handed to `draw`.
-        record_every: steps between two measurements; None measures only at the start and the end.
+        record_every: steps between two measurements; None measures only at the start and the end. It is also the length
+            of the compiled program: trainings of different `steps` that share it share their program.
         measure: `measure(parameters, held_out)`, a dict of scalars.
         held_out: a pytree handed to `measure`.
         stop_above: a member whose loss passes this, or is no number, has diverged and takes no more steps.
         checkpoint: a folder; a killed run called again with the same arguments goes on from it to the bit-identical
             end. Saved after a record, at most every `checkpoint_seconds`.
-        description: the progress bar's name.
+        description: the progress bar's name; None for no bar.
 
     Raises:
         InputError: a batch size that the data cannot give, keys missing, steps below 1, members that disagree in
@@ -138,7 +139,7 @@ def train_members(
     hyperparameters = {name: jnp.asarray(values) for name, values in (hyperparameters or {}).items()}
     members, samples = _check(parameters, data, steps, keys, hyperparameters, batch_size, draw)
     limits = np.broadcast_to(np.asarray(steps, np.int32), members)
-    length = int(min(record_every or limits.max(), limits.max()))
+    length = int(record_every or limits.max())  # steps past a member's limit are skipped
     keys = jax.random.split(jax.random.key(0), members) if keys is None else keys
 
     batched = _side_by_side(parameters, members)

@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import building
+import chromium
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from test_browser import CARDS, PHONE, each_chapter, names, path, wait_for_maths
+from test_browser import CARDS, PHONE, each_chapter, names, path
 
 HEAVIEST = 1.5e6  # bytes that a chapter's page sends for, compressed as any host of static pages does
 COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
@@ -83,7 +84,7 @@ def test_search_finds_a_claim_by_its_words(card, page, address):
 
 def test_by_keyboard_a_reader_sees_where_he_is_and_reaches_the_launch_button(page, address):
     page.goto(f"{address}/{path(CARDS[0])}")
-    wait_for_maths(page)
+    chromium.wait_for_maths(page)
     launch = page.get_by_role("button", name="Launch interactive content")
     for _ in range(60):
         page.keyboard.press("Tab")
