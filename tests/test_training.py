@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from deepphenomena import compilation, threads, training
+from deepphenomena import checkpoints, compilation, threads, training
 from deepphenomena.errors import InputError
 
 
@@ -99,7 +99,7 @@ def test_double_precision_reaches_members_in_threads_of_their_own():
 
 THREE_WAYS = """
 import jax, jax.numpy as jnp, numpy as np, optax
-from deepphenomena import compilation, threads, training
+from deepphenomena import checkpoints, compilation, threads, training
 
 def squared(parameters, batch):
     x, y = batch
@@ -317,13 +317,27 @@ def test_a_checkpoint_is_read_only_by_the_training_that_wrote_it(data, tmp_path)
         training.train_members(squared, start(1, seed=1), data, steps=4, **options)
 
 
+def test_only_what_took_long_against_a_save_is_saved_at_its_end(data, tmp_path, monkeypatch):
+    def train(name):
+        options = {"optimizer": optax.sgd(0.1), "checkpoint": tmp_path / name, "checkpoint_seconds": 60}
+        return training.train_members(squared, start(1), data, steps=4, **options)
+
+    done = train("soon over")
+    assert not any((tmp_path / "soon over").iterdir())
+    monkeypatch.setattr(checkpoints, "_WORTH", 0)
+    assert equal(done, train("long"))
+    assert any((tmp_path / "long").iterdir())
+    assert equal(done, train("long"))
+
+
 def test_trainings_that_end_at_once_keep_their_checkpoints_apart(tmp_path, data, monkeypatch):
     monkeypatch.setenv("NPROC", "8")
     optimizer, initials = optax.sgd(0.1), start(24)["w"]
 
     def train(k):
         initial, folder = {"w": initials[k]}, tmp_path / str(k)
-        return training.train(squared, initial, data, optimizer=optimizer, steps=3, checkpoint=folder).losses
+        kept = {"checkpoint": folder, "checkpoint_seconds": 0}
+        return training.train(squared, initial, data, optimizer=optimizer, steps=3, **kept).losses
 
     done = []
     # Daemons, because without the lock they also wait for each other for ever.

@@ -129,7 +129,7 @@ def train_members(
         held_out: a pytree handed to `measure`.
         stop_above: a member whose loss passes this, or is no number, has diverged and takes no more steps.
         checkpoint: a folder; a killed run called again with the same arguments goes on from it to the bit-identical
-            end. Saved after a record, at most every `checkpoint_seconds`.
+            end. Saved after a record, at most every `checkpoint_seconds`, and at the end unless that came soon.
         description: the progress bar's name; None for no bar.
 
     Raises:
