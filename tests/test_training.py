@@ -204,13 +204,26 @@ def test_all_learning_rates_share_one_compilation(data):
     assert sweep(np.linspace(0.01, 0.2, 12)) == once
 
 
-def test_trainings_that_start_at_once_share_one_compilation_whatever_their_steps():
-    compiled = []
+@pytest.fixture
+def compiled():
+    """The names of the programs compiled meanwhile."""
+    names = []
 
     def noted(name, seconds, fun_name="", **_):
         if name.endswith("backend_compile_duration"):
-            compiled.append(fun_name)
+            names.append(fun_name)
 
+    with compilation.uncached():
+        jax.monitoring.register_event_duration_secs_listener(noted)
+        yield names
+        jax.monitoring.unregister_event_duration_listener(noted)
+
+
+def times_compiled(compiled):
+    return [compiled.count(f"jit({name})") for name in ("begin", "train_segment", "measured")]
+
+
+def test_trainings_that_start_at_once_share_one_compilation_whatever_their_steps(compiled):
     x = jnp.linspace(0.0, 1.0, 2 * 5000).reshape(2, 5000)
     descent = optax.sgd(0.1)
 
@@ -224,15 +237,23 @@ def test_trainings_that_start_at_once_share_one_compilation_whatever_their_steps
         return trained.losses[0], np.asarray(trained.parameters["w"])
 
     starts = [jnp.full(5000, float(value)) for value in range(4)]
-    with compilation.uncached():
-        jax.monitoring.register_event_duration_secs_listener(noted)
-        try:
-            trained = threads.each(train, starts)
-        finally:
-            jax.monitoring.unregister_event_duration_listener(noted)
-    assert [compiled.count(f"jit({name})") for name in ("begin", "train_segment", "measured")] == [1, 1, 1], compiled
+    trained = threads.each(train, starts)
+    assert times_compiled(compiled) == [1, 1, 1], compiled
     for of_thread, start in zip(trained, starts, strict=True):
         jax.tree.map(np.testing.assert_allclose, of_thread, train(start))
+
+
+def test_members_side_by_side_are_measured_by_one_program(data, compiled):
+    def loss(parameters, batch):
+        return 3 * squared(parameters, batch)
+
+    options = {
+        "record_every": 5,
+        "measure": lambda parameters, data: {"loss": loss(parameters, data)},
+        "held_out": data,
+    }
+    training.train_members(loss, start(8), data, optimizer=optax.sgd(0.1), steps=10, **options)
+    assert times_compiled(compiled) == [1, 1, 1], compiled
 
 
 def test_the_initial_parameters_survive_training(data):

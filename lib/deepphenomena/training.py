@@ -211,6 +211,7 @@ def _begin_members(parameters, keys, hyperparameters, held_out, optimizer, measu
 
     def begun(parameters, key, hyperparameters):
         state = begin(parameters, key, hyperparameters, optimizer=optimizer, samples=samples, batched=batched)
+        state = _spread(state, len(keys)) if batched else state  # as it will lie later: measured compiles but once
         return state, measured(state.parameters, held_out, measure=measure, batched=batched)
 
     if batched:
