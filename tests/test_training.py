@@ -99,7 +99,7 @@ def test_double_precision_reaches_members_in_threads_of_their_own():
 
 THREE_WAYS = """
 import jax, jax.numpy as jnp, numpy as np, optax
-from deepphenomena import checkpoints, compilation, threads, training
+from deepphenomena import compilation, threads, training
 
 def squared(parameters, batch):
     x, y = batch
@@ -336,6 +336,16 @@ def test_a_checkpoint_is_read_only_by_the_training_that_wrote_it(data, tmp_path)
             training.train_members(squared, start(1), data, **options, **other)
     with pytest.raises(InputError, match="another training"):
         training.train_members(squared, start(1, seed=1), data, steps=4, **options)
+
+
+def test_a_checkpoint_folder_that_cannot_be_written_is_refused_at_once(data, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    options = {"optimizer": optax.sgd(0.1), "steps": 4}
+    with pytest.raises(InputError, match="cannot be written"):
+        training.train_members(squared, start(1), data, checkpoint=tmp_path / "file", **options)
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(InputError, match="cannot be written"):
+        training.train_members(squared, start(1), data, checkpoint=tmp_path / "locked", **options)
 
 
 def test_only_what_took_long_against_a_save_is_saved_at_its_end(data, tmp_path, monkeypatch):

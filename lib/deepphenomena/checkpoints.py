@@ -1,8 +1,10 @@
 """Checkpoints of a training: saved by Orbax, whole or not at all, and only ever read back by the same training."""
 
+import errno
 import functools
 import hashlib
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -16,7 +18,6 @@ from deepphenomena.errors import InputError
 # Orbax numbers its saves in one counter for the whole process: two at once get into each other's folders, and may wait
 # for each other for ever.
 _ONE_AT_A_TIME = threading.Lock()
-
 
 # What a save costs, about, and how many times as long a training must have taken for its end to be saved.
 _SAVE_SECONDS, _BYTES_PER_SECOND = 0.2, 1e8
@@ -39,6 +40,8 @@ class Store:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(self._folder, os.W_OK):  # known now, and not after an hour of training
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise InputError(
                 f"checkpoint folder {self._folder}: cannot be written ({error.strerror}); "
