@@ -64,7 +64,7 @@ class Store:
         return fingerprint(self._identity)
 
     def restore(self, start: Any) -> Any:
-        """The newest checkpoint in the form of `start`, or `start` where there is none.
+        """The newest checkpoint in the form of `start` and on its devices, or `start` where there is none.
 
         InputError where the folder holds another training's checkpoint.
         """
@@ -88,7 +88,9 @@ class Store:
                 "delete it or choose another"
             )
         restored = [
-            jax.numpy.asarray(value) if isinstance(leaf, jax.Array) else np.array(value, np.asarray(leaf).dtype)
+            jax.device_put(value, leaf.sharding)
+            if isinstance(leaf, jax.Array)
+            else np.array(value, np.asarray(leaf).dtype)
             for leaf, value in zip(leaves, kept["state"], strict=True)
         ]
         return jax.tree.unflatten(form, restored)

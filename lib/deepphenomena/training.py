@@ -155,7 +155,6 @@ def train_members(
     identity = (limits, length, batch_size, hyperparameters, data, parameters, jax.random.key_data(keys), source)
     store = checkpoints.Store(checkpoint, checkpoint_seconds, identity)
     done, state, losses, metrics = store.restore((0, state, losses, metrics))
-    state = _spread(state, members) if batched else state
     with progress.bar(int(limits.sum()), description) as shown:
         shown.update(int(np.minimum(limits, done * length).sum()))
         for current in range(int(done), rounds):
