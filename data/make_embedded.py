@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from deepphenomena import house
 from deepphenomena.datasets import catalogue
 from deepphenomena.datasets._arrays import Arrays, tiles
 from deepphenomena.datasets._complete import fetched
+from deepphenomena.runtime import paths
 
 SIZES = {
     "mnist": {"train": 10_000, "test": 2_000},
@@ -65,7 +65,7 @@ def packed(images: np.ndarray) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--packages", type=Path, help="a folder with the archives or packages")
-    parser.add_argument("--into", type=Path, default=house.data() / "embedded", help="where to write")
+    parser.add_argument("--into", type=Path, default=paths.data() / "embedded", help="where to write")
     options = parser.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
     total, as_declared = 0, True

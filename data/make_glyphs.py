@@ -35,9 +35,9 @@ from fontTools.unicodedata import script as script_of
 from make_embedded import packed
 from PIL import Image, ImageFont
 
-from deepphenomena import house
 from deepphenomena.datasets import catalogue
 from deepphenomena.datasets._arrays import _deb_tar
+from deepphenomena.runtime import paths
 
 PACKAGES = ("fonts-noto-core_*.deb", "fonts-noto-extra_*.deb")
 FAMILIES = {
@@ -169,7 +169,7 @@ def write(file: Path, content: bytes) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--packages", type=Path, required=True, help="a folder with the Debian packages")
-    parser.add_argument("--into", type=Path, default=house.data() / "embedded", help="where to write")
+    parser.add_argument("--into", type=Path, default=paths.data() / "embedded", help="where to write")
     options = parser.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
     declared, as_declared = catalogue()["glyphs"], True

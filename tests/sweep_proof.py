@@ -19,9 +19,9 @@ import click
 import pandas as pd
 from dask_processes import cluster, free_port
 
-from deepphenomena import runner, sweeps
-from deepphenomena.sweeps import worker
-from deepphenomena.sweeps.store import Store
+from deepphenomena.book import runner, sweeps
+from deepphenomena.book.sweeps import worker
+from deepphenomena.book.sweeps.store import Store
 
 _QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 _SECONDS_TO_WAIT = 1800
@@ -118,7 +118,7 @@ def finished(out: Path, slug: str) -> dict[Path, int]:
 @contextlib.contextmanager
 def sweeping(slug: str, preset: str, parameters: tuple[str, str], out: Path, port: int):
     """The command `deepphenomena sweep` at work."""
-    program = "from deepphenomena.cli import main; main()"
+    program = "from deepphenomena.book.cli import main; main()"
     arguments = ["sweep", slug, "--preset", preset, "-p", "=".join(parameters), "--out", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-c", program, *arguments, "--scheduler", f"tcp://127.0.0.1:{port}"], **_QUIET

@@ -5,8 +5,8 @@ import copy
 import pytest
 import yaml
 
-from deepphenomena import cards
-from deepphenomena.errors import InputError
+from deepphenomena.book import cards
+from deepphenomena.runtime.errors import InputError
 
 CARD = {
     "slug": "example",

@@ -9,8 +9,8 @@ import nbformat
 import papermill
 import pytest
 
-from deepphenomena import cards, records, runner
-from deepphenomena.claims import Verdict
+from deepphenomena.book import cards, records, runner
+from deepphenomena.book.claims import Verdict
 
 SLUGS = cards.slugs()
 CATAPULT = "large_learning_rate_phase"

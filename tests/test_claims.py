@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepphenomena.claims import Claim, Expectation, Verdict, estimate, judge
+from deepphenomena.book.claims import Claim, Expectation, Verdict, estimate, judge
 
 finite = st.floats(-1e6, 1e6)
 

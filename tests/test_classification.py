@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepphenomena.classification import auc_interval, roc_auc, steps_to_reach
-from deepphenomena.errors import InputError
+from deepphenomena.metrics import auc_interval, roc_auc, steps_to_reach
+from deepphenomena.runtime.errors import InputError
 
 KEY = jax.random.key(0)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepphenomena import cards, records, runner
+from deepphenomena.book import cards, records, runner
 
 ROOT = Path(__file__).parents[1]
 SLUG = "large_learning_rate_phase"

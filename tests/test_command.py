@@ -10,7 +10,8 @@ import time
 import nbformat
 import pytest
 
-from deepphenomena import cards, cli, house, records, runner
+from deepphenomena.book import cards, cli, records, runner
+from deepphenomena.runtime import paths
 
 SLUG = "large_learning_rate_phase"
 
@@ -48,7 +49,7 @@ def tiny(tmp_path, monkeypatch):
 
     write(START, MEASURE, "run.verdict()")
     monkeypatch.setattr(runner, "notebook_path", lambda slug: tmp_path / "tiny.ipynb")
-    monkeypatch.setattr(house, "data", lambda: tmp_path / "data")
+    monkeypatch.setattr(paths, "data", lambda: tmp_path / "data")
     monkeypatch.setenv("DEEPPHENOMENA_CACHE", str(tmp_path / "cache"))
     return write
 
@@ -128,7 +129,7 @@ def test_a_card_with_a_typo_is_one_line(command, tmp_path, monkeypatch):
     folder.mkdir()
     text = cards.path(SLUG).read_text().replace("summary:", "sumary:")
     (folder / f"{SLUG}.yaml").write_text(text)
-    monkeypatch.setattr(house, "chapters", lambda: tmp_path)
+    monkeypatch.setattr(paths, "chapters", lambda: tmp_path)
     for arguments in (["list"], ["run", SLUG], ["scorecard"]):
         status, _, err = command(*arguments)
         assert status == 2
@@ -160,7 +161,7 @@ def test_a_notebook_that_ends_without_a_record_is_refused(command, tiny, tmp_pat
 def test_ctrl_c_leaves_nothing_half_written_and_no_kernel_behind(tmp_path):
     out_file = tmp_path / "out" / "run.ipynb"
     process = subprocess.Popen(
-        [sys.executable, "-c", "from deepphenomena.cli import main; main()", "run", SLUG, "--out", str(out_file)],
+        [sys.executable, "-c", "from deepphenomena.book.cli import main; main()", "run", SLUG, "--out", str(out_file)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=os.environ | {"DEEPPHENOMENA_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip

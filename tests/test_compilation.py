@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from deepphenomena import compilation
+from deepphenomena.runtime import compilation
 
 PROGRAM = """
 import jax, jax.numpy as jnp

@@ -25,8 +25,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from deepphenomena import datasets, house
-from deepphenomena.errors import InputError
+from deepphenomena import datasets
+from deepphenomena.runtime import paths
+from deepphenomena.runtime.errors import InputError
 
 MIRROR = os.environ.get("DEEPPHENOMENA_MIRROR")
 PINNED = {  # records of runs carry these
@@ -149,7 +150,7 @@ def declare(tmp_path, monkeypatch):
     def write(**entries):
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / "datasets.yaml").write_text(yaml.safe_dump({"datasets": entries}, sort_keys=False))
-        monkeypatch.setattr(house, "data", lambda: tmp_path / "data")
+        monkeypatch.setattr(paths, "data", lambda: tmp_path / "data")
 
     return write
 
@@ -259,10 +260,10 @@ def test_embedded_cifar10_equals_a_lossless_copy_made_by_others(real_mirror):
 
 
 def test_a_damaged_or_missing_embedded_file_is_named(tmp_path, monkeypatch):
-    real = house.data()
+    real = paths.data()
     shutil.copytree(real / "embedded", tmp_path / "data" / "embedded")
     shutil.copy(real / "datasets.yaml", tmp_path / "data")
-    monkeypatch.setattr(house, "data", lambda: tmp_path / "data")
+    monkeypatch.setattr(paths, "data", lambda: tmp_path / "data")
     file = tmp_path / "data" / "embedded" / "mnist_test.webp"
     shutil.copy(file.with_name("fashion_mnist_test.webp"), file)
     with pytest.raises(InputError, match=r"mnist_test.webp: damaged .*expected c69c.*found a9a3.*restore this file"):

@@ -11,11 +11,14 @@ import optax
 import papermill
 import pytest
 
-from deepphenomena import augmentation, bootstrap, cards, datasets, generators, nets, records, runner, training
-from deepphenomena.bootstrap import Errors, Worlds
-from deepphenomena.claims import Verdict, judge
-from deepphenomena.errors import InputError
+from deepphenomena import datasets, generators, nets, training
+from deepphenomena.book import cards, records, runner
+from deepphenomena.book.claims import Verdict, judge
 from deepphenomena.generators import NoisyLabels, Pool
+from deepphenomena.papers import deep_bootstrap
+from deepphenomena.papers.deep_bootstrap import Errors, Worlds
+from deepphenomena.runtime.errors import InputError
+from deepphenomena.training import augmentation
 
 CHAPTER = "deep_bootstrap"
 SIZES = {"samples": 100, "steps": 12, "batch_size": 20, "test_samples": 200}
@@ -48,7 +51,7 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def both(classifier, garments):
-    return bootstrap.train_worlds(*classifier, garments, **SIZES, learning_rate=0.1, key=KEY, record_every=4)
+    return deep_bootstrap.train_worlds(*classifier, garments, **SIZES, learning_rate=0.1, key=KEY, record_every=4)
 
 
 def distinct(*digests):
@@ -62,7 +65,7 @@ def repeats(images):
 
 def test_the_ideal_world_never_shows_a_sample_twice_and_the_real_world_uses_exactly_n(garments):
     sizes = {"samples": 700, "steps": 400, "batch_size": 50, "test_samples": 600}
-    images = bootstrap.shown(garments, **sizes, key=KEY)
+    images = deep_bootstrap.shown(garments, **sizes, key=KEY)
     assert {name: len(digests) for name, digests in images.items()} == {"real": 700, "ideal": 20_000, "test": 600}
     assert distinct(images["real"]) == 700
     assert distinct(images["ideal"]) == 20_000
@@ -72,7 +75,7 @@ def test_the_ideal_world_never_shows_a_sample_twice_and_the_real_world_uses_exac
 def test_a_leaking_generator_fails_the_claim(garments):
     claim = cards.load(CHAPTER).claim("ideal_never_repeats")
     for generator, verdict in ((garments, Verdict.REPRODUCED), (Leaking(garments), Verdict.NOT_REPRODUCED)):
-        counted = [repeats(bootstrap.shown(generator, **SIZES, key=jax.random.key(seed))) for seed in range(3)]
+        counted = [repeats(deep_bootstrap.shown(generator, **SIZES, key=jax.random.key(seed))) for seed in range(3)]
         assert judge(counted, claim.expectation("quick")) == verdict
 
 
@@ -96,9 +99,9 @@ def test_a_leaking_generator_fails_the_claim_in_the_chapter(tmp_path):
 
 def test_training_is_given_the_very_stream_that_is_counted(classifier, garments):
     # A loss that is a checksum of its batch shows, step by step, what the training loop hands out.
-    program = bootstrap._program(classifier[0], SIZES["steps"], SIZES["batch_size"])
+    program = deep_bootstrap._program(classifier[0], SIZES["steps"], SIZES["batch_size"])
     draw_key, order_key = jax.random.split(KEY)
-    numbers = bootstrap.stream(**SIZES)
+    numbers = deep_bootstrap.stream(**SIZES)
     real = garments(jnp.asarray(numbers.real), key=draw_key)
     weights = jax.random.normal(jax.random.key(9), (7, 7, 1))
     source = {
@@ -113,7 +116,7 @@ def test_training_is_given_the_very_stream_that_is_counted(classifier, garments)
         ).losses  # fmt: skip
 
     expected = [
-        jnp.sum(bootstrap.ideal_batch(garments, numbers.ideal.start, step, 20, key=draw_key).images * weights)
+        jnp.sum(deep_bootstrap.ideal_batch(garments, numbers.ideal.start, step, 20, key=draw_key).images * weights)
         for step in range(12)
     ]
     np.testing.assert_allclose(checksums(1), expected, rtol=1e-4, atol=1e-3)
@@ -136,7 +139,7 @@ def cosine(step):
 def test_the_real_world_is_plain_training_on_n_samples(classifier, garments, both):
     network, parameters = classifier
     draw_key, order_key = jax.random.split(KEY)
-    real = garments(jnp.asarray(bootstrap.stream(**SIZES).real), key=draw_key)
+    real = garments(jnp.asarray(deep_bootstrap.stream(**SIZES).real), key=draw_key)
     alone = training.train(
         cross_entropy(network), parameters, real, optimizer=optax.sgd(optax.cosine_decay_schedule(0.1, 12)),
         steps=12, key=order_key, batch_size=20,
@@ -147,7 +150,7 @@ def test_the_real_world_is_plain_training_on_n_samples(classifier, garments, bot
 def test_the_ideal_world_is_plain_descent_along_the_stream(classifier, garments, both):
     network, parameters = classifier
     draw_key, _ = jax.random.split(KEY)
-    numbers = bootstrap.stream(**SIZES).ideal
+    numbers = deep_bootstrap.stream(**SIZES).ideal
     for step in range(12):
         batch = garments(jnp.asarray(numbers[20 * step : 20 * (step + 1)]), key=draw_key)
         gradient = jax.grad(cross_entropy(network))(parameters, batch)
@@ -163,7 +166,7 @@ def close(found, expected):
 def test_errors_are_those_of_the_networks_left(classifier, garments, both):
     network, _ = classifier
     draw_key, _ = jax.random.split(KEY)
-    numbers = bootstrap.stream(**SIZES)
+    numbers = deep_bootstrap.stream(**SIZES)
     for errors, world, part in (
         (both.real, "real", "test"),
         (both.ideal, "ideal", "test"),
@@ -183,7 +186,7 @@ def test_errors_are_those_of_the_networks_left(classifier, garments, both):
 
 
 def test_the_ideal_world_does_not_know_n(classifier, garments, both):
-    fewer = bootstrap.train_worlds(
+    fewer = deep_bootstrap.train_worlds(
         *classifier, garments, **(SIZES | {"samples": 200}), learning_rate=0.1, key=KEY, record_every=4
     )
     np.testing.assert_allclose(fewer.ideal.soft, both.ideal.soft, atol=1e-5)
@@ -193,7 +196,7 @@ def test_the_ideal_world_does_not_know_n(classifier, garments, both):
 def test_random_labels_leave_both_worlds_at_chance(classifier, garments):
     # Whatever a network answers, its soft-error on labels that know nothing of the image is 1 - 1/10.
     sizes = {"samples": 100, "steps": 200, "batch_size": 50, "test_samples": 4000}
-    worlds = bootstrap.train_worlds(
+    worlds = deep_bootstrap.train_worlds(
         *classifier, NoisyLabels(garments, jnp.float32(0.9)), **sizes, learning_rate=0.5, key=KEY
     )
     assert worlds.real.soft[-1] == pytest.approx(0.9, abs=0.02)
@@ -202,7 +205,7 @@ def test_random_labels_leave_both_worlds_at_chance(classifier, garments):
 
 
 def test_augmentation_reaches_training_and_leaves_the_test_alone(classifier, garments, both):
-    augmented = bootstrap.train_worlds(
+    augmented = deep_bootstrap.train_worlds(
         *classifier, garments, **SIZES, learning_rate=0.1, key=KEY, record_every=4, augmented=True
     )
     for world in ("real", "ideal"):
@@ -223,9 +226,9 @@ def test_the_stopping_time_is_the_first_record_with_one_per_cent_of_training_err
 def test_sizes_that_cannot_be_are_refused(classifier, garments):
     pool = Pool(jnp.zeros((539, 7, 7, 1), jnp.uint8), jnp.zeros(539, int))
     with pytest.raises(InputError, match="need 540 samples"):
-        bootstrap.train_worlds(*classifier, pool, **SIZES, learning_rate=0.1, key=KEY)
+        deep_bootstrap.train_worlds(*classifier, pool, **SIZES, learning_rate=0.1, key=KEY)
     with pytest.raises(InputError, match="multiple of it"):
-        bootstrap.train_worlds(*classifier, garments, **(SIZES | {"samples": 101}), learning_rate=0.1, key=KEY)
+        deep_bootstrap.train_worlds(*classifier, garments, **(SIZES | {"samples": 101}), learning_rate=0.1, key=KEY)
 
 
 def test_a_crop_is_a_window_of_the_padded_image_or_of_its_mirror_image():

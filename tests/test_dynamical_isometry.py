@@ -4,8 +4,8 @@ import nbformat
 import papermill
 import pytest
 
-from deepphenomena import cards, records, runner
-from deepphenomena.claims import Verdict
+from deepphenomena.book import cards, records, runner
+from deepphenomena.book.claims import Verdict
 
 SLUG = "dynamical_isometry"
 SMALL = {

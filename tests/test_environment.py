@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from deepphenomena import environment
+from deepphenomena.runtime import environment
 
 
 def test_what_the_user_has_set_stays(monkeypatch):

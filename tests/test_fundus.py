@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from deepphenomena import generators
-from deepphenomena.classification import roc_auc
-from deepphenomena.errors import InputError
+from deepphenomena.metrics import roc_auc
+from deepphenomena.runtime.errors import InputError
 
 simulator = sys.modules[generators.fundus.__module__]
 KEY = jax.random.key(0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from deepphenomena import gabor
-from deepphenomena.errors import InputError
+from deepphenomena.papers.transfusion import gabor
+from deepphenomena.runtime.errors import InputError
 
 KEY = jax.random.key(0)
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepphenomena import datasets, generators
-from deepphenomena.errors import InputError
 from deepphenomena.generators import NoisyLabels, Pool, Relabelled, digests
+from deepphenomena.runtime.errors import InputError
 
 KEY = jax.random.key(5)
 CIFAR5M = importlib.import_module("deepphenomena.generators.cifar5m")

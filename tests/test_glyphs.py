@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from deepphenomena import datasets, house
+from deepphenomena import datasets
+from deepphenomena.runtime import paths
 
 SPLITS = ("train", "validation", "test")
 PINNED = {  # records of runs carry these
@@ -42,7 +43,7 @@ def test_they_are_embedded_with_twenty_renderings_of_every_letter(split):
 
 def test_there_are_enough_and_they_are_small():
     assert sum(len(glyphs(split).class_names) for split in SPLITS) >= 1200
-    assert sum(file.stat().st_size for file in (house.data() / "embedded").glob("glyphs_*")) <= 6_000_000
+    assert sum(file.stat().st_size for file in (paths.data() / "embedded").glob("glyphs_*")) <= 6_000_000
 
 
 def test_no_script_and_no_shape_is_in_two_splits():

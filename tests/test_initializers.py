@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deepphenomena.errors import InputError
 from deepphenomena.kernels import convolution
 from deepphenomena.nets.initializers import (
     delta_orthogonal,
@@ -14,6 +13,7 @@ from deepphenomena.nets.initializers import (
     orthogonal_convolution,
     stacked,
 )
+from deepphenomena.runtime.errors import InputError
 
 ORTHOGONAL = [delta_orthogonal, orthogonal_convolution]
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deepphenomena.errors import InputError
 from deepphenomena.nets.initializers import delta_orthogonal, stacked
 from deepphenomena.nets.ultra_deep import propagate
+from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra import jacobian_singular_values
 
 

@@ -9,9 +9,11 @@ import optax
 import pytest
 from flax import nnx
 
-from deepphenomena import cards, claims, datasets, meta_learning, nets, training
-from deepphenomena.claims import Verdict
+from deepphenomena import datasets, nets, training
+from deepphenomena.book import cards, claims
+from deepphenomena.book.claims import Verdict
 from deepphenomena.nets.conv4 import Conv4
+from deepphenomena.papers import maml_anil
 
 SEEDS = 3
 INNER = {"rate": 0.1, "steps": 3}
@@ -23,7 +25,7 @@ def trained():
 
     def table(split):
         loaded = datasets.load("glyphs", split)
-        return meta_learning.by_class(loaded.images[:, ::2, ::2], loaded.labels)  # 14 x 14 for speed
+        return maml_anil.by_class(loaded.images[:, ::2, ::2], loaded.labels)  # 14 x 14 for speed
 
     definition = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
     keys = jax.random.split(jax.random.key(0), SEEDS)
@@ -32,11 +34,11 @@ def trained():
     def scores(parameters, x):
         return nnx.merge(definition, parameters)(x)
 
-    sample = functools.partial(meta_learning.sample_task, ways=5, shots=1, queries=5)
-    outer = meta_learning.meta_loss(loss_of(scores), mask=mask_of(initial, ["head"]), **INNER)
+    sample = functools.partial(maml_anil.sample_task, ways=5, shots=1, queries=5)
+    outer = maml_anil.meta_loss(loss_of(scores), mask=mask_of(initial, ["head"]), **INNER)
     after = training.train_members(
         outer, initial, None, optimizer=optax.adam(3e-3), steps=120, keys=keys,
-        draw=meta_learning.draw_tasks(sample, count=4), source=table("train"),
+        draw=maml_anil.draw_tasks(sample, count=4), source=table("train"),
     )  # fmt: skip
     test_table = table("test")
     tasks = jax.lax.map(lambda key: sample(test_table, key=key), jax.random.split(jax.random.key(9), 100))
@@ -55,7 +57,7 @@ def loss_of(scores):
 
 
 def mask_of(parameters, adapting):
-    return meta_learning.layer_mask(parameters, lambda path: path.split("/")[0] in adapting)
+    return maml_anil.layer_mask(parameters, lambda path: path.split("/")[0] in adapting)
 
 
 def accuracies(trained, adapting):
@@ -66,7 +68,7 @@ def accuracies(trained, adapting):
     @jax.jit
     def accuracy(parameters):
         def of_task(task):
-            adapted = meta_learning.adapt(loss_of(scores), parameters, task.support, mask=mask, **INNER)
+            adapted = maml_anil.adapt(loss_of(scores), parameters, task.support, mask=mask, **INNER)
             return jnp.mean(jnp.argmax(scores(adapted, task.query.x), -1) == task.query.y)
 
         return 100 * jnp.mean(jax.lax.map(of_task, tasks))

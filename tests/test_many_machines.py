@@ -15,7 +15,7 @@ from dask_processes import free_port
 from distributed import Client
 from test_sweeps import MEASURE, SLUG, write_chapter
 
-from deepphenomena import runner, sweeps
+from deepphenomena.book import runner, sweeps
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "guide" / "many_machines.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepphenomena import mean_field
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 
 NAMES = sorted(mean_field.FUNCTIONS)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from deepphenomena import datasets
 from deepphenomena.datasets import _arrays, _medical
 from deepphenomena.datasets._catalogue import Entry
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 
 MIRROR = os.environ.get("DEEPPHENOMENA_MIRROR")
 NAMES = ("chest_xray_64", "brain_mri_64", "malaria_cells_50")

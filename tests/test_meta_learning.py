@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepphenomena import nets, training
-from deepphenomena.errors import InputError
-from deepphenomena.meta_learning import (
+from deepphenomena.nets.conv4 import Conv4
+from deepphenomena.papers.maml_anil import (
     Examples,
     Task,
     adapt,
@@ -25,7 +25,7 @@ from deepphenomena.meta_learning import (
     sample_sinusoid,
     sample_task,
 )
-from deepphenomena.nets.conv4 import Conv4
+from deepphenomena.runtime.errors import InputError
 
 CLASSES, EXAMPLES = 7, 6
 # Pixel (class, example) of every image is known from its value.

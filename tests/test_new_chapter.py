@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepphenomena import house, new_chapter
-from deepphenomena.errors import InputError
+from deepphenomena.book import new_chapter
+from deepphenomena.runtime import paths
+from deepphenomena.runtime.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,7 +26,7 @@ def clone(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     for name in ("embedded", "datasets.yaml"):
         (tmp_path / "data" / name).symlink_to(ROOT / "data" / name)
-    monkeypatch.setattr(house, "repository", lambda: tmp_path)
+    monkeypatch.setattr(paths, "repository", lambda: tmp_path)
     return tmp_path
 
 

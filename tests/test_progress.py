@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from deepphenomena import progress
+from deepphenomena.runtime import progress
 
 
 class Terminal(io.StringIO):

@@ -7,9 +7,11 @@ import nbformat
 import numpy as np
 import pytest
 
-from deepphenomena import cards, datasets, house, records, start, tables
-from deepphenomena.claims import Verdict
-from deepphenomena.errors import InputError
+from deepphenomena import datasets, start
+from deepphenomena.book import cards, records, tables
+from deepphenomena.book.claims import Verdict
+from deepphenomena.runtime import documents, paths
+from deepphenomena.runtime.errors import InputError
 
 SLUG = "large_learning_rate_phase"
 
@@ -53,7 +55,7 @@ def test_a_record_survives_the_notebook_and_the_results_folder(made, tmp_path, m
     file = tmp_path / "executed.ipynb"
     nbformat.write(notebook({"slug": "an older one"}, record.to_json()), file)
     assert records.read(file) == record
-    monkeypatch.setattr(house, "data", lambda: tmp_path)
+    monkeypatch.setattr(paths, "data", lambda: tmp_path)
     assert records.recorded(SLUG, "quick") is None
     written = records.write(record)
     assert records.recorded(SLUG, "quick") == record
@@ -110,7 +112,7 @@ def test_a_notebook_without_a_sound_record_is_refused(tmp_path, content, fault):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        records.write_whole(tmp_path / "file" / "below.json", "")
+        documents.write_whole(tmp_path / "file" / "below.json", "")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_series_columns_have_one_length(made):
 def test_a_recorded_run_stands_beside_this_one(made, tmp_path, monkeypatch):
     """With its columns in one order, though a notebook's file sorts them."""
     full = made.record().model_copy(update={"preset": "full", "overrides": {}})
-    monkeypatch.setattr(house, "data", lambda: tmp_path)
+    monkeypatch.setattr(paths, "data", lambda: tmp_path)
     assert len(made.sources("curve")) == 1
     file = tmp_path / "executed.ipynb"
     nbformat.write(notebook(full.to_json()), file)

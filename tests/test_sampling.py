@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from deepphenomena import sampling
+from deepphenomena.runtime import sampling
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3), (3, 3, 2, 4)])

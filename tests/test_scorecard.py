@@ -5,8 +5,10 @@ import xml.etree.ElementTree
 
 import pytest
 
-from deepphenomena import cards, house, records, runner, scorecard, start, tables
-from deepphenomena.claims import Verdict
+from deepphenomena import start
+from deepphenomena.book import cards, records, runner, scorecard, tables
+from deepphenomena.book.claims import Verdict
+from deepphenomena.runtime import paths
 
 SLUG = "large_learning_rate_phase"
 CARD = cards.load(SLUG)
@@ -16,7 +18,7 @@ BOTH = {"maximal_rate": [4.0, 4.01, 3.99], "critical_rate": [2.0, 2.01, 1.99]}
 @pytest.fixture(autouse=True)
 def results(tmp_path, monkeypatch):
     """A folder of results of its own, empty."""
-    monkeypatch.setattr(house, "data", lambda: tmp_path)
+    monkeypatch.setattr(paths, "data", lambda: tmp_path)
     return tmp_path / "results"
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jax import numpy as jnp
 
 from deepphenomena import similarity
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 from deepphenomena.similarity import cca, linear_cka, pwcca, svcca
 
 MEASURES = {

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra import (
     SpectralDensity,
     hessian_matrix,

@@ -9,8 +9,8 @@ import pytest
 from flax import nnx
 
 from deepphenomena import nets
-from deepphenomena.errors import InputError
 from deepphenomena.nets import stages
+from deepphenomena.runtime.errors import InputError
 
 KEY = jax.random.key(0)
 

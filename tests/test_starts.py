@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deepphenomena import gabor, nets, starts
-from deepphenomena.errors import InputError
+from deepphenomena import nets
+from deepphenomena.papers.transfusion import gabor, starts
+from deepphenomena.runtime.errors import InputError
 
 KEY = jax.random.key(0)
 SHAPE = (16, 16, 3)

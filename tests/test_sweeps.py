@@ -18,11 +18,11 @@ from dask_processes import cluster, free_port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepphenomena import cards, cli, runner, sweeps
-from deepphenomena.errors import InputError, RunError
-from deepphenomena.sweeps import cluster as sweep_cluster
-from deepphenomena.sweeps import worker
-from deepphenomena.sweeps.store import Store
+from deepphenomena.book import cards, cli, runner, sweeps
+from deepphenomena.book.sweeps import cluster as sweep_cluster
+from deepphenomena.book.sweeps import worker
+from deepphenomena.book.sweeps.store import Store
+from deepphenomena.runtime.errors import InputError, RunError
 
 SLUG = "large_learning_rate_phase"
 START = f"run = deepphenomena.start('{SLUG}', seeds=seeds, first_seed=first_seed)"
@@ -56,7 +56,7 @@ def chapter(tmp_path, monkeypatch):
 def record_of(task):
     """A record as a run of the task would leave it, without running."""
     values = cards.load(task.slug).values(task.preset, task.overrides)
-    from deepphenomena import records
+    from deepphenomena.book import records
 
     started = pd.Timestamp("2026-01-01", tz="UTC").to_pydatetime()
     claim = cards.load(task.slug).claim("maximal_rate")
@@ -211,7 +211,7 @@ def test_the_command_runs_all_it_can_and_its_status_tells_of_the_rest(chapter, t
 
 def test_the_command_refuses_a_scheduler_that_does_not_answer(chapter, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr("deepphenomena.sweeps.cluster._SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("deepphenomena.book.sweeps.cluster._SECONDS_TO_CONNECT", 1)
     address = f"tcp://127.0.0.1:{free_port()}"
     monkeypatch.setattr(
         sys, "argv", ["deepphenomena", "sweep", SLUG, "--scheduler", address, "--out", str(tmp_path / "out")]

@@ -1,6 +1,6 @@
 """The table of the benchmarks."""
 
-from deepphenomena import tables
+from deepphenomena.book import tables
 
 
 def results(ratio):

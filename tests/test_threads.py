@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from deepphenomena import environment, threads
+from deepphenomena.runtime import environment, threads
 
 
 def test_results_keep_the_order_and_double_precision_of_the_caller():

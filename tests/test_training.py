@@ -12,8 +12,10 @@ import numpy as np
 import optax
 import pytest
 
-from deepphenomena import checkpoints, compilation, threads, training
-from deepphenomena.errors import InputError
+from deepphenomena import training
+from deepphenomena.runtime import compilation, threads
+from deepphenomena.runtime.errors import InputError
+from deepphenomena.training import checkpoints
 
 
 def squared(parameters, batch):

@@ -9,9 +9,11 @@ import nbformat
 import numpy as np
 import pytest
 
-from deepphenomena import cards, figures, gabor, nets, records, runner, starts
-from deepphenomena.claims import Verdict, judge
-from deepphenomena.errors import InputError
+from deepphenomena import figures, nets
+from deepphenomena.book import cards, records, runner
+from deepphenomena.book.claims import Verdict, judge
+from deepphenomena.papers.transfusion import gabor, starts
+from deepphenomena.runtime.errors import InputError
 
 CHAPTER = "transfusion"
 

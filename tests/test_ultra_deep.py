@@ -7,10 +7,10 @@ import optax
 import pytest
 
 from deepphenomena import datasets, nets, training
-from deepphenomena.errors import InputError
 from deepphenomena.kernels import convolution_reference
 from deepphenomena.nets.initializers import delta_orthogonal, gaussian_convolution
 from deepphenomena.nets.ultra_deep import UltraDeep, propagate
+from deepphenomena.runtime.errors import InputError
 
 
 def draw(depth, size, channels, seed=0):

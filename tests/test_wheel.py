@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepphenomena import cards, records, runner
+from deepphenomena.book import cards, records, runner
 
 ROOT = Path(__file__).parents[1]
 SLUG = "large_learning_rate_phase"
@@ -43,7 +43,7 @@ def test_it_holds_cards_and_embedded_data_and_no_notebook(installed):
 
 
 def test_without_a_clone_the_command_says_where_the_notebooks_are(installed, tmp_path):
-    done = python(installed, tmp_path, "-c", "from deepphenomena.cli import main; main()", "run", SLUG)
+    done = python(installed, tmp_path, "-c", "from deepphenomena.book.cli import main; main()", "run", SLUG)
     assert done.returncode == 2
     assert "clone the repository" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -108,7 +108,7 @@ def alternate(workload: Workload, repeats: int, interpreters: Mapping[str, str])
 
 
 def _variables(form: str) -> dict[str, str]:
-    from deepphenomena import environment  # here, because another Python's contestant may not have it
+    from deepphenomena.runtime import environment  # here, because another Python's contestant may not have it
 
     variables = environment.for_speed()
     if form != "ours":  # the allocator's setting helps every form; that of OpenBLAS would slow NumPy's large products

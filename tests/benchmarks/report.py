@@ -11,7 +11,8 @@ from statistics import median
 from contestants import Timing, Workload
 from workloads import WORKLOADS
 
-from deepphenomena import house, records
+from deepphenomena.book import records
+from deepphenomena.runtime import paths
 
 
 def row(name: str, workload: Workload, timings: dict[str, Timing]) -> dict:
@@ -73,7 +74,7 @@ def _milliseconds(seconds: float) -> str:
 
 def write(rows: list[dict]) -> Path:
     """Write the rows with what they were measured on; rows measured before in the same surroundings stay."""
-    path, made = house.data() / "results" / "benchmarks.json", provenance()
+    path, made = paths.data() / "results" / "benchmarks.json", provenance()
     before = json.loads(path.read_text()) if path.is_file() else {"provenance": {}, "rows": []}
     same = all(before["provenance"].get(key) == made[key] for key in ("processor", "cores", "python", "versions"))
     kept = {row["workload"]: row for row in before["rows"]} if same else {}

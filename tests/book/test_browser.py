@@ -6,7 +6,7 @@ import chromium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from deepphenomena import cards
+from deepphenomena.book import cards
 
 CARDS = [cards.load(slug) for slug in cards.slugs()]
 each_chapter = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pybtex.database import parse_file
 
-from deepphenomena import cards, claims, cli, records
+from deepphenomena.book import cards, claims, cli, records
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
@@ -177,7 +177,9 @@ def build(folder: Path, *outputs: nbformat.NotebookNode) -> tuple[int, str, str]
     metadata = {"language_info": {"name": "python"}, "kernelspec": {"name": "python3", "display_name": "Python 3"}}
     cells = [nbformat.v4.new_markdown_cell("# A page"), cell]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / "index.ipynb")
-    (folder / "conf.py").write_text("extensions = ['myst_nb', 'deepphenomena.book']\nnb_execution_mode = 'off'\n")
+    (folder / "conf.py").write_text(
+        "extensions = ['myst_nb', 'deepphenomena.book.sphinx']\nnb_execution_mode = 'off'\n"
+    )
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", folder, folder / "html"]
     done = subprocess.run(command, capture_output=True, text=True)
     page = folder / "html" / "index.html"

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from test_pages import ROOT
 
-from deepphenomena import cards, records, scorecard
-from deepphenomena.claims import Verdict
+from deepphenomena.book import cards, records, scorecard
+from deepphenomena.book.claims import Verdict
 
 CLAIMS = sum(len(cards.load(slug).claims) for slug in cards.slugs())
 

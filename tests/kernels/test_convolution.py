@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from deepphenomena.errors import InputError
 from deepphenomena.kernels import _convolution_native, convolution, convolution_reference
 from deepphenomena.kernels._convolution_faces import Geometry, bind
+from deepphenomena.runtime.errors import InputError
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from deepphenomena.errors import InputError
-from deepphenomena.kernels import (
-    convolution,
+from deepphenomena.kernels import convolution
+from deepphenomena.runtime.errors import InputError
+from deepphenomena.spectra import (
     project_to_operator_norm_ball,
     singular_values_of_convolution,
     top_singular_value_of_convolution,

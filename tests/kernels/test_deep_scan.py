@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from deepphenomena.errors import InputError
 from deepphenomena.kernels import convolution, deep_scan
+from deepphenomena.runtime.errors import InputError
 
 
 def layer(parameters, x):

@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from deepphenomena.errors import InputError
-from deepphenomena.kernels import (
-    convolution,
+from deepphenomena.infinite_width import (
     convolutional_kernel_matrix,
     convolutional_kernel_matrix_reference,
     kernel_matrix,
     kernel_matrix_reference,
 )
-from deepphenomena.kernels._dual_activations import arcsine
+from deepphenomena.infinite_width._dual_activations import arcsine
+from deepphenomena.kernels import convolution
+from deepphenomena.runtime.errors import InputError
 
 
 def normal(seed, *shape):

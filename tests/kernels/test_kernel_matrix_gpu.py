@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from deepphenomena.kernels import _kernel_matrix, kernel_matrix, kernel_matrix_reference
-from deepphenomena.kernels._kernel_matrix_gpu import FEATURES, TILE, matrices_on_gpu
+from deepphenomena.infinite_width import dense, kernel_matrix, kernel_matrix_reference
+from deepphenomena.infinite_width._gpu import FEATURES, TILE, matrices_on_gpu
 
 
 @pytest.fixture
 def interpreted(monkeypatch):
-    monkeypatch.setattr(_kernel_matrix, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
+    monkeypatch.setattr(dense, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
 
 
 def inputs(seed, samples, features=5):
@@ -24,12 +24,12 @@ def inputs(seed, samples, features=5):
 
 def fused(x1, x2, *, depth, activation, weight_variance, bias_variance):
     """As `kernel_matrix` calls it for a GPU."""
-    prior, dual = _kernel_matrix.Prior(weight_variance, bias_variance), _kernel_matrix.DUALS[activation]
+    prior, dual = dense.Prior(weight_variance, bias_variance), dense.DUALS[activation]
 
     def known(x):
-        return _kernel_matrix._Inputs(x, *_kernel_matrix.climb(dual, prior, depth, _kernel_matrix._squares(x)))
+        return dense._Inputs(x, *dense.climb(dual, prior, depth, dense._squares(x)))
 
-    return _kernel_matrix._fused(activation, known(x1), None if x2 is None else known(x2), prior)
+    return dense._fused(activation, known(x1), None if x2 is None else known(x2), prior)
 
 
 @settings(max_examples=5, deadline=None)
@@ -49,7 +49,7 @@ def fused(x1, x2, *, depth, activation, weight_variance, bias_variance):
 def test_it_is_the_plain_recursion(n1, n2, features, network):
     x1, x2 = inputs(0, n1, features), None if n2 is None else inputs(1, n2, features)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_kernel_matrix, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
+        patch.setattr(dense, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
         ours = fused(x1, x2, **network)
     with jax.enable_x64(True):
         wide = (None if x is None else jnp.asarray(np.asarray(x), jnp.float64) for x in (x1, x2))

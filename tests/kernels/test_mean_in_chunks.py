@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
-from deepphenomena.errors import InputError
 from deepphenomena.kernels import convolution, mean_in_chunks
+from deepphenomena.runtime.errors import InputError
 
 
 def loss(parameters, batch):

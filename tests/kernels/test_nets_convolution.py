@@ -6,8 +6,8 @@ import pytest
 from flax import nnx
 from jax import numpy as jnp
 
-from deepphenomena.errors import InputError
 from deepphenomena.nets.convolution import Conv
+from deepphenomena.runtime.errors import InputError
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID", "CIRCULAR"])

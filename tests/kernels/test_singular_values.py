@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
-from deepphenomena.kernels import (
-    convolution,
+from deepphenomena.kernels import convolution
+from deepphenomena.spectra import (
     project_to_operator_norm_ball,
     singular_values_of_convolution,
     top_singular_value_of_convolution,

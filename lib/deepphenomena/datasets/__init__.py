@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Float32, Int32
 from PIL import Image
 
-from deepphenomena import house
 from deepphenomena.datasets._arrays import Arrays, digest, tiles
 from deepphenomena.datasets._catalogue import Entry, catalogue
 from deepphenomena.datasets._complete import Served, complete
-from deepphenomena.errors import InputError, unknown
+from deepphenomena.runtime import paths
+from deepphenomena.runtime.errors import InputError, unknown
 
 __all__ = ["Dataset", "catalogue", "digest", "load"]
 
@@ -119,7 +119,7 @@ def _embedded(entry: Entry, split: str, n: int) -> Arrays:
     for name, expected in entry.embedded[split].files.items():
         if held >= n:
             break
-        file = house.data() / "embedded" / name
+        file = paths.data() / "embedded" / name
         try:
             grid = np.asarray(Image.open(file))
         except OSError as fault:
@@ -139,5 +139,5 @@ def _embedded(entry: Entry, split: str, n: int) -> Arrays:
         held += len(batch)
     images, names = np.concatenate(batches), tuple(entry.classes)
     if (listed := entry.embedded[split].class_names) is not None:
-        names = tuple((house.data() / "embedded" / listed).read_text(encoding="utf-8").splitlines())
+        names = tuple((paths.data() / "embedded" / listed).read_text(encoding="utf-8").splitlines())
     return Arrays(images, np.arange(len(images), dtype=np.int32) % len(names), names)

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 import pydantic
 import yaml
 
-from deepphenomena import house
-from deepphenomena.cards import explain
-from deepphenomena.errors import InputError
+from deepphenomena.runtime import paths
+from deepphenomena.runtime.documents import explain
+from deepphenomena.runtime.errors import InputError
 
 SplitName = Literal["train", "validation", "test"]
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -125,7 +125,7 @@ class _Catalogue(_Declared):
 
 def catalogue() -> dict[str, Entry]:
     """Every dataset that `data/datasets.yaml` declares, by name. InputError names the key that is wrong in it."""
-    file = house.data() / "datasets.yaml"
+    file = paths.data() / "datasets.yaml"
     return _parse(file, file.read_text(encoding="utf-8"))
 
 

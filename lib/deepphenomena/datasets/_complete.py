@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deepphenomena import house, progress
 from deepphenomena.datasets._arrays import Absent, Arrays, Unusable, digest, read
 from deepphenomena.datasets._catalogue import Entry, Source
-from deepphenomena.errors import InputError
+from deepphenomena.runtime import paths, progress
+from deepphenomena.runtime.errors import InputError
 
 MIRROR_VARIABLE = "DEEPPHENOMENA_MIRROR"
 
@@ -38,7 +38,7 @@ def complete(name: str, split: str, entry: Entry) -> Served:
 
     InputError where the cached file is damaged, the mirror is no folder, or nothing can serve; it says where it looked.
     """
-    file = house.cache() / "datasets" / f"{name}.npz"
+    file = paths.cache() / "datasets" / f"{name}.npz"
     if file.is_file():
         return _cached(file, split, entry)
     served = fetched(name, entry, mirror(), looked=[f"{file} (not there)"])

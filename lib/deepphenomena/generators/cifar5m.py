@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deepphenomena import house
 from deepphenomena.datasets import Dataset, digest
-from deepphenomena.errors import InputError
+from deepphenomena.runtime import paths
+from deepphenomena.runtime.errors import InputError
 
 ADDRESS = "https://storage.googleapis.com/gresearch/cifar5m/"
 PART_SIZE = 1_000_448
@@ -79,7 +79,7 @@ def _located(name: str) -> tuple[Path, str]:
     folder = os.environ.get("DEEPPHENOMENA_MIRROR")
     if folder and (file := Path(folder, "cifar5m", name)).is_file():
         return file, "mirror"
-    cached = house.cache() / "datasets" / "cifar5m" / name
+    cached = paths.cache() / "datasets" / "cifar5m" / name
     if cached.is_file():
         return cached, "cache"
     import pooch  # it loads an HTTP library, which embedded data never need

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from deepphenomena.errors import InputError
 from deepphenomena.generators.samples import Samples, keys_of
+from deepphenomena.runtime.errors import InputError
 
 _CONTROLS = 4  # control points of the elastic field along each side
 

@@ -23,9 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from deepphenomena import sampling
-from deepphenomena.errors import InputError
 from deepphenomena.generators.samples import Samples, keys_of
+from deepphenomena.runtime import sampling
+from deepphenomena.runtime.errors import InputError
 
 GRADES = ("none", "mild", "moderate", "severe", "proliferative")
 REFERABLE = 2  # the grade from which an eye is sent to a specialist, and the paper's positive class begins

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from deepphenomena.errors import InputError
 from deepphenomena.generators.samples import Samples, keys_of
+from deepphenomena.runtime.errors import InputError
 
 _RIDGE = 1e-3  # added to covariances, as a share of the mean variance of a component
 

@@ -5,8 +5,8 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from deepphenomena.errors import InputError, unknown
 from deepphenomena.kernels._convolution_faces import Geometry, bind
+from deepphenomena.runtime.errors import InputError, unknown
 
 PADDINGS = ("SAME", "VALID", "CIRCULAR")
 

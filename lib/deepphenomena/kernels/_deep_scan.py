@@ -6,7 +6,7 @@ import jax
 from jax import lax
 from jaxtyping import Array, PyTree
 
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 
 
 def deep_scan(

@@ -9,8 +9,8 @@ from jax import numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, PyTree
 
-from deepphenomena.errors import InputError
 from deepphenomena.kernels._chunks import sum_over_chunks
+from deepphenomena.runtime.errors import InputError
 
 type MeanLoss = Callable[[PyTree, PyTree], Float[Array, ""]]
 

@@ -14,7 +14,7 @@ import numpy as np
 from jax.scipy.special import erf, ndtr
 from jaxtyping import Array, Float
 
-from deepphenomena.errors import InputError, unknown
+from deepphenomena.runtime.errors import InputError, unknown
 
 Activation = str | Callable[[Array], Array]
 Number = Float[Array, ""]

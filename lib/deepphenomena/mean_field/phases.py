@@ -16,7 +16,6 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from deepphenomena.errors import InputError
 from deepphenomena.mean_field.moments import (
     Activation,
     Number,
@@ -26,6 +25,7 @@ from deepphenomena.mean_field.moments import (
     second_moment,
     slope_moment,
 )
+from deepphenomena.runtime.errors import InputError
 
 _HALVINGS = 100
 _DOUBLINGS = 40

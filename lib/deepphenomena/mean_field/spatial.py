@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from deepphenomena.errors import InputError
 from deepphenomena.mean_field.moments import Activation, Number, cross_moment, second_moment
 from deepphenomena.mean_field.phases import _chi_correlation, _floating, _reach
+from deepphenomena.runtime.errors import InputError
 
 Taps = Float[np.ndarray, "*kernel"]
 

@@ -7,10 +7,10 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from deepphenomena.errors import unknown
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.image_classifiers import BatchNorm, halved
 from deepphenomena.nets.initializers import scaled_normal
+from deepphenomena.runtime.errors import unknown
 
 HALVINGS = ("stride", "pool")
 

@@ -8,8 +8,8 @@ from flax.nnx import initializers
 from jax import numpy as jnp
 from jaxtyping import Array, DTypeLike, Float
 
-from deepphenomena.errors import InputError
 from deepphenomena.kernels import check_convolution, convolution
+from deepphenomena.runtime.errors import InputError
 
 
 class Conv(nnx.Conv):

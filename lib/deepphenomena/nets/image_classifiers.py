@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from deepphenomena import sampling
-from deepphenomena.errors import InputError, unknown
 from deepphenomena.nets.convolution import Conv
+from deepphenomena.runtime import sampling
+from deepphenomena.runtime.errors import InputError, unknown
 
 _PATCH = 4  # the largest side of a vision transformer's patches, in pixels
 

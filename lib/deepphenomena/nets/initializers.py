@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Key
 
-from deepphenomena import sampling
-from deepphenomena.errors import InputError
+from deepphenomena.runtime import sampling
+from deepphenomena.runtime.errors import InputError
 
 Shape = Sequence[int]
 Initializer = Callable[[Key[Array, ""], Shape, DTypeLike], Array]

@@ -11,8 +11,8 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from deepphenomena import sampling
 from deepphenomena.kernels import convolution
+from deepphenomena.runtime import sampling
 
 Activation = Callable[[Array], Array]
 

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from deepphenomena.errors import InputError, unknown
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.image_classifiers import BatchNorm, ResidualBlock
 from deepphenomena.nets.initializers import scaled_normal
+from deepphenomena.runtime.errors import InputError, unknown
 
 _he, _lecun = scaled_normal(2.0), scaled_normal(1.0)
 

@@ -11,10 +11,10 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from deepphenomena import sampling
-from deepphenomena.errors import InputError, unknown
 from deepphenomena.kernels import convolution, deep_scan
 from deepphenomena.nets.initializers import Initializer, gaussian_convolution, stacked
+from deepphenomena.runtime import sampling
+from deepphenomena.runtime.errors import InputError, unknown
 
 PADDINGS = ("CIRCULAR", "SAME")
 _SMALL_TORUS = 64  # positions up to which wrapping an image around costs more than it saves

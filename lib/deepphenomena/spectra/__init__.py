@@ -1,10 +1,15 @@
-"""Spectra of the Hessian, of the empirical neural tangent kernel and of input-output Jacobians.
+"""Spectra of the Hessian, of the empirical neural tangent kernel of input-output Jacobians and of convolutions.
 
 `operators` turns a loss or a model into a matrix-vector product; `lanczos` finds the top eigenvalue of such a product;
 `density` estimates its whole spectrum and its trace. `hessian_matrix` and `ntk_matrix` are the exact answers where the
 problem is small enough to hold them.
 """
 
+from deepphenomena.spectra.convolution import (
+    project_to_operator_norm_ball,
+    singular_values_of_convolution,
+    top_singular_value_of_convolution,
+)
 from deepphenomena.spectra.density import SpectralDensity, TraceEstimate, smooth, spectral_density, trace
 from deepphenomena.spectra.jacobian import jacobian_singular_values
 from deepphenomena.spectra.lanczos import (
@@ -16,12 +21,7 @@ from deepphenomena.spectra.lanczos import (
     top_hessian_eigenvalue,
     top_ntk_eigenvalue,
 )
-from deepphenomena.spectra.operators import (
-    hessian_matrix,
-    hessian_vector_product,
-    ntk_matrix,
-    ntk_vector_product,
-)
+from deepphenomena.spectra.operators import hessian_matrix, hessian_vector_product, ntk_matrix, ntk_vector_product
 
 __all__ = [
     "LanczosDecomposition",
@@ -34,11 +34,14 @@ __all__ = [
     "lanczos",
     "ntk_matrix",
     "ntk_vector_product",
+    "project_to_operator_norm_ball",
     "random_vector",
+    "singular_values_of_convolution",
     "smooth",
     "spectral_density",
     "top_eigenvalue",
     "top_hessian_eigenvalue",
     "top_ntk_eigenvalue",
+    "top_singular_value_of_convolution",
     "trace",
 ]

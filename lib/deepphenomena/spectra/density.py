@@ -8,7 +8,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra.lanczos import check_count, lanczos, random_vector
 from deepphenomena.spectra.operators import VectorProduct
 

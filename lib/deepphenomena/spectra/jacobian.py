@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra.lanczos import _fresh_direction, _norm, _orthogonalise, _unit, check_count
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from deepphenomena import sampling
-from deepphenomena.errors import InputError
+from deepphenomena.runtime import sampling
+from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra.operators import (
     Loss,
     Model,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from deepphenomena.errors import InputError
+from deepphenomena.runtime.errors import InputError
 
 type Vector = PyTree[Float[Array, "..."]]
 type VectorProduct = Callable[[Vector], Vector]

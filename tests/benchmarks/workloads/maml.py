@@ -11,8 +11,8 @@ import jax
 from flax import nnx
 from jax import numpy as jnp
 
-from deepphenomena.meta_learning import Examples, Task, adapt, layer_mask, meta_loss
 from deepphenomena.nets.conv4 import Conv4
+from deepphenomena.papers.maml_anil import Examples, Task, adapt, layer_mask, meta_loss
 
 TASKS, WAYS, QUERIES, STEPS, FILTERS, RATE = 16, 5, 15, 5, 32, 0.01
 

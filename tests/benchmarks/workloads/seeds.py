@@ -2,7 +2,7 @@
 
 import jax
 
-from deepphenomena import threads
+from deepphenomena.runtime import threads
 from workloads import training_step
 
 SEEDS, BATCH = 8, 32

@@ -12,7 +12,7 @@ def _weights():
 def _ours():
     import jax
 
-    from deepphenomena.kernels import singular_values_of_convolution
+    from deepphenomena.spectra import singular_values_of_convolution
 
     compiled, w = jax.jit(lambda w: singular_values_of_convolution(w, IMAGE)), jax.numpy.asarray(_weights())
     return lambda: compiled(w).block_until_ready()

@@ -1,0 +1,1 @@
+"""The book's machinery: cards, claims, records, runs, tables, the scorecard, the command and the Sphinx extension."""

@@ -1,0 +1,163 @@
+"""The `deepphenomena` command."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepphenomena import __version__
+from deepphenomena.book import cards, new_chapter, runner, scorecard, sweeps, tables
+from deepphenomena.book.cards import QUICK
+from deepphenomena.runtime.errors import InputError, RunError
+
+_SECONDS_TO_STOP = 10  # more than a kernel needs to shut down
+
+
+class _Parameter(click.ParamType):
+    """`name=value`, split here and checked against the card where the chapter is known."""
+
+    name = "name=value"
+
+    def convert(self, value, param, ctx):
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise InputError(f"parameter '{value}' is not of the form name=value; write for example -p seeds=5")
+        return name.strip(), text.strip()
+
+
+_PRESET = click.option(
+    "--preset", default=QUICK, metavar="P", help="A preset of the chapter's card; 'quick' by default."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def command() -> None:
+    """Re-run deep-learning theory: the chapters of the Deep Phenomena book."""
+
+
+@command.command("list")
+def list_chapters() -> None:
+    """List the chapters, their presets and parameters."""
+    for slug in cards.slugs():
+        card = cards.load(slug)
+        click.echo(f"{slug}: {card.title}")
+        click.echo(f"  {card.paper.authors[0]} et al. {card.paper.year}; {len(card.claims)} claims")
+        click.echo(f"  presets: {', '.join([QUICK, *card.presets])}")
+        for name, parameter in card.parameters.items():
+            click.echo(f"  -p {name}={_literal(parameter.default)}  {parameter.help} ({parameter.allowed})")
+
+
+@command.command()
+@click.argument("slug")
+@_PRESET
+@click.option("-p", "parameters", type=_Parameter(), multiple=True, help="Override a parameter; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the executed notebook.")
+def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Path | None) -> None:
+    """Run a chapter and print its verdicts."""
+    card = cards.load(slug)
+    overrides = {name: card.parse(name, text) for name, text in parameters}
+    executed, record = runner.execute(slug, preset=preset, overrides=overrides, out=out)
+    click.echo(tables.claims_text(card, record))
+    click.echo(f"executed notebook: {executed}")
+
+
+@command.command()
+@click.argument("slug")
+@_PRESET
+def record(slug: str, preset: str) -> None:
+    """Run a chapter and keep its record in data/results/ (quick: its outputs in the notebook, too)."""
+    file, made = runner.record(slug, preset=preset)
+    click.echo(tables.claims_text(cards.load(slug), made))
+    click.echo(f"recorded: {file}")
+
+
+@command.command()
+@click.argument("slug")
+@click.option("--paper", required=True, metavar="arXiv:NUMBER", help="The paper that the chapter re-runs.")
+@click.option(
+    "--part", default="training-dynamics", show_default=True, help="The part of the book, as a folder's name."
+)
+def new(slug: str, paper: str, part: str) -> None:
+    """Write a new chapter from the template, run and record it: from its first minute it stands in the book."""
+    card = new_chapter.write(slug, paper=paper, part=part)
+    for preset in (QUICK, "full"):
+        runner.record(slug, preset=preset)
+    click.echo(f"card: {card}\nnotebook: {card.with_suffix('.ipynb')}\nnow replace every line; then: make test")
+
+
+@command.command()
+@click.argument("slug")
+@_PRESET
+@click.option(
+    "-p", "parameters", type=_Parameter(), multiple=True, help="Values of a parameter: seeds=3,5 or first_seed=0..9."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:8786; this machine by default.")
+@click.option("--workers", type=click.IntRange(1), help="Workers on this machine; one for every two cores by default.")
+@click.option("--out", metavar="FOLDER", help="Where the runs are kept: a folder, or s3://bucket/folder.")
+def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, workers: int | None, out: str | None):
+    """Run a chapter at every point of a grid of parameters; finished runs are never run again."""
+    out = out or str(runner.default_output(slug, preset, {}).parents[1] / "sweeps")
+    done = sweeps.sweep(
+        slug, parameters, out=out, preset=preset, scheduler=scheduler, workers=workers, report=click.echo
+    )
+    click.echo(f"{done.made} runs made, {done.found} found finished, {done.failed} failed")
+    if done.table:
+        click.echo(f"table: {done.table}")
+    if done.failed:
+        raise RunError(f"{done.failed} runs failed; each has left <key>.failed.json in {out}/{slug}")
+
+
+@command.command()
+@click.option("--stage", type=click.Path(path_type=Path), required=True, help="The folder that takes the notebooks.")
+def reproduce(stage: Path) -> None:
+    """Run every chapter at quick scale into STAGE/<part>/<slug>.ipynb."""
+    for number, slug in enumerate(cards.slugs(), start=1):
+        card = cards.load(slug)
+        click.echo(f"[{number}/{len(cards.slugs())}] {card.title}")
+        runner.execute(slug, out=stage / card.part / f"{slug}.ipynb")
+
+
+@command.command("scorecard")
+@click.option(
+    "--runs", type=click.Path(path_type=Path, exists=True), help="Read quick runs from executed notebooks here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show_scorecard(runs: Path | None, as_json: bool) -> None:
+    """Print every chapter's claims, verdicts and what moved since the last record, from cards and records alone."""
+    collected = runner.collect(runs)
+    click.echo(scorecard.as_json(collected) if as_json else scorecard.as_text(collected))
+
+
+def _literal(value: cards.Value) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def main() -> None:
+    """Run the command: what a person got wrong is one line and exit status 2; a run that stopped 1; Ctrl-C 130."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        command(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error), 2)
+    except RunError as error:
+        _fail(str(error), 1)
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} See 'deepphenomena --help'.", error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        signal.alarm(0)
+        _fail("interrupted: nothing half-written; the same command goes on from its last checkpoint", 130)
+
+
+def _interrupt(*_: Any) -> None:
+    """Stop, and again after some seconds: an interrupt that falls into a destructor or a callback is lost there."""
+    signal.alarm(_SECONDS_TO_STOP)
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"deepphenomena: {message}", err=True)
+    sys.exit(status)

@@ -1,0 +1,70 @@
+"""A new chapter: a card that holds together and a notebook that runs, to be filled."""
+
+import re
+from pathlib import Path
+
+from deepphenomena.book import cards
+from deepphenomena.runtime import paths
+from deepphenomena.runtime.documents import write_whole
+from deepphenomena.runtime.errors import InputError
+
+_TEMPLATE = Path(__file__).parent / "chapter_template"
+_SLUG = re.compile(r"[a-z][a-z0-9_]*")
+_PART = re.compile(r"[a-z]+(-[a-z]+)*")
+_ARXIV = re.compile(r"(?:arXiv:)?((\d\d)\d\d\.\d{4,5})", re.IGNORECASE)
+
+
+def write(slug: str, *, paper: str, part: str) -> Path:
+    """Write a chapter's card and notebook, its place in `_toc.yml` and its entry in `references.bib`.
+
+    The template measures something small and real, so that the chapter runs, is tested and stands in the book from its
+    first minute; every line of it is there to be replaced.
+
+    Args:
+        slug: the chapter's name, which is also its files'.
+        paper: its arXiv number, `arXiv:1806.05393`.
+        part: the part of the book, in the form of a folder: `training-dynamics`.
+
+    Returns:
+        The card's path.
+
+    Raises:
+        InputError: a name that cannot be or is taken, a number that arXiv does not give, or no clone to write into.
+    """
+    root = paths.repository()
+    if root is None:
+        raise InputError("a new chapter needs a clone of the repository; clone it and run its .venv/bin/deepphenomena")
+    if not _SLUG.fullmatch(slug):
+        raise InputError(f"chapter '{slug}': small letters, digits and underscores only, for example deep_bootstrap")
+    if slug in cards.slugs():
+        raise InputError(f"chapter '{slug}' is there already ({cards.path(slug)}); choose another name")
+    if not _PART.fullmatch(part):
+        raise InputError(f"part '{part}': small words joined by hyphens, for example training-dynamics")
+    number = _ARXIV.fullmatch(paper)
+    if not number:
+        raise InputError(f"paper '{paper}': give its arXiv number, for example arXiv:1806.05393")
+    words = {"SLUG": slug, "PART": part, "ARXIV": number[1], "YEAR": f"20{number[2]}"}
+    card = root / "chapters" / part / f"{slug}.yaml"
+    write_whole(card.with_suffix(".ipynb"), _filled("notebook.ipynb", words))
+    write_whole(root / "_toc.yml", _with_chapter((root / "_toc.yml").read_text(encoding="utf-8"), part, slug))
+    references = (root / "references.bib").read_text(encoding="utf-8")
+    write_whole(root / "references.bib", f"{references.rstrip()}\n\n{_filled('reference.bib', words)}")
+    write_whole(card, _filled("card.yaml", words))
+    return card
+
+
+def _filled(name: str, words: dict[str, str]) -> str:
+    text = (_TEMPLATE / name).read_text(encoding="utf-8")
+    return re.sub("|".join(words), lambda found: words[found[0]], text)
+
+
+def _with_chapter(toc: str, part: str, slug: str) -> str:
+    """The table of contents with a chapter at the end of its part; a part that is new comes last."""
+    caption, entry = f"  - caption: {part.replace('-', ' ').capitalize()}", f"      - file: chapters/{part}/{slug}"
+    lines = toc.rstrip().splitlines()
+    if caption not in lines:
+        return "\n".join([*lines, caption, "    chapters:", entry]) + "\n"
+    start = lines.index(caption) + 1
+    ends = (place for place, line in enumerate(lines[start:], start) if line.startswith("  - caption:"))
+    lines.insert(next(ends, len(lines)), entry)
+    return "\n".join(lines) + "\n"

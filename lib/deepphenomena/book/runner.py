@@ -1,0 +1,180 @@
+"""Runs of chapters by papermill: checked before a kernel starts, whole or not at all, resumable when killed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+
+from deepphenomena import __version__
+from deepphenomena.book import cards, records
+from deepphenomena.book.cards import QUICK, Card
+from deepphenomena.book.records import Record
+from deepphenomena.book.run import CHECKPOINTS_VARIABLE
+from deepphenomena.runtime import documents, environment, paths, progress
+from deepphenomena.runtime.errors import InputError, RunError
+
+
+def notebook_path(slug: str) -> Path:
+    """The chapter's notebook, beside its card. InputError where only the card was installed."""
+    notebook = cards.path(slug).with_suffix(".ipynb")
+    if not notebook.is_file():
+        raise InputError(
+            f"chapter '{slug}' has its card here but no notebook ({notebook}): the installed package carries none; "
+            "clone the repository and run it there"
+        )
+    return notebook
+
+
+def default_output(slug: str, preset: str, values: dict[str, Any]) -> Path:
+    """Where a run is kept unless told otherwise: `_build/runs/` of the clone, named by preset and parameters."""
+    root = paths.repository() or Path.cwd()
+    return root / "_build" / "runs" / slug / f"{preset}-{_digest(values)}.ipynb"
+
+
+def execute(
+    slug: str,
+    *,
+    preset: str = QUICK,
+    overrides: dict[str, Any] | None = None,
+    out: Path | None = None,
+    source: Path | None = None,
+) -> tuple[Path, Record]:
+    """Run a chapter under a preset and overrides; return the executed notebook's path and its record.
+
+    Everything that a person may have got wrong is checked before a kernel starts. The notebook is the one beside the
+    card or, on a machine that has only the installed package, a copy at `source`; executed, it appears at `out` when
+    the run is whole. If the run is killed, the same call goes on from the last checkpoint of the stages that keep one.
+
+    Raises:
+        InputError: an unknown chapter, preset or parameter, a bad value, an output that cannot be written.
+        RunError: a cell raised; what ran is left beside `out` with the ending `.failed.ipynb`.
+    """
+    card = cards.load(slug)
+    values = card.values(preset, overrides)
+    source = source or notebook_path(slug)
+    out = (out or default_output(slug, preset, values)).absolute()
+    beside = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
+    _check_writable(beside)
+    checkpoints = paths.cache() / "checkpoints" / f"{slug}-{_digest([values, __version__, records.code_state()[0]])}"
+    try:
+        with _environment({CHECKPOINTS_VARIABLE: str(checkpoints), **environment.for_speed(), **_terminal()}):
+            _papermill(card, source, beside, {n: v for n, v in values.items() if v != card.values()[n]}, out)
+        record = records.read(beside)
+        os.replace(beside, out)
+    finally:
+        beside.unlink(missing_ok=True)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return out, record
+
+
+def record(slug: str, *, preset: str = QUICK) -> tuple[Path, Record]:
+    """Run a chapter under a preset and lift its record into `data/results/`.
+
+    A quick run is also what the chapter stores: its outputs are written back into the chapter's notebook.
+    """
+    executed, made = execute(slug, preset=preset)
+    if preset == QUICK:
+        store(executed, notebook_path(slug))
+    return records.write(made), made
+
+
+def store(executed: Path, chapter: Path) -> None:
+    """Write an executed notebook back as the chapter's stored form, without what differs from run to run."""
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]
+    documents.write_whole(chapter, nbformat.writes(notebook) + "\n")
+
+
+def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:
+    """Every chapter's card with its records by preset, chapters by part and slug.
+
+    Recorded runs come from `data/results/`; where `runs` is given, the executed notebooks `<part>/<slug>.ipynb` in it
+    take the place of the recorded run of their preset.
+    """
+    found = []
+    for card in sorted((cards.load(slug) for slug in cards.slugs()), key=lambda card: (card.part, card.slug)):
+        by_preset = {preset: records.recorded(card.slug, preset) for preset in (QUICK, *card.presets)}
+        if runs is not None:
+            fresh = records.read(runs / card.part / f"{card.slug}.ipynb")
+            by_preset[fresh.preset] = fresh
+        found.append((card, {preset: made for preset, made in by_preset.items() if made is not None}))
+    return found
+
+
+def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any], out: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # papermill's own dependencies warn of things that no user can mend
+        import papermill
+        from papermill.exceptions import PapermillExecutionError
+
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(beside),
+                parameters=parameters,
+                kernel_name="python3",
+                progress_bar={"desc": card.slug, "leave": False} if sys.stderr.isatty() else True,
+                cwd=str(source.parent),
+                kernel_manager_class=_QuietKernelManager,
+            )
+        except PapermillExecutionError as error:
+            failed = out.with_suffix(".failed.ipynb")
+            os.replace(beside, failed)
+            reason = " ".join(str(error.evalue).split()) or "no message"
+            raise RunError(
+                f"{card.slug} stopped in cell {error.exec_count}: {error.ename}: {reason}; see {failed}"
+            ) from None
+
+
+class _QuietKernelManager(AsyncKernelManager):
+    """Starts kernels whose own log reaches no terminal; what a cell prints or raises still reaches the notebook."""
+
+    async def start_kernel(self, **options: Any) -> None:
+        await super().start_kernel(stderr=subprocess.DEVNULL, **options)
+
+
+def _check_writable(file: Path) -> None:
+    documents.write_whole(file, "")
+    file.unlink()
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _terminal() -> dict[str, str]:
+    """The terminal a person watches, for the kernel's own bars."""
+    try:
+        return {progress.TERMINAL_VARIABLE: os.ttyname(sys.stderr.fileno())}
+    except (OSError, ValueError):
+        return {}
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the kernel that starts inside, put back afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,103 @@
+"""A sweep's runs on the workers of a Dask cluster: this machine's, or any whose scheduler's address is given."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+
+import dask
+from distributed import Client, Future, LocalCluster
+
+from deepphenomena.book.sweeps.grid import Task
+from deepphenomena.book.sweeps.worker import Result, run_task
+from deepphenomena.runtime import environment, progress
+from deepphenomena.runtime.errors import InputError, RunError
+
+_SECONDS_TO_CONNECT = 20
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+@contextlib.contextmanager
+def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
+    """A client of the scheduler at an address or, without one, of a cluster of this machine's own.
+
+    A local cluster has one worker for every two cores, or as many as asked for; each runs one chapter at a time, in
+    processes that share no memory, and the cores are divided among them.
+    """
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said in the errors raised here
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
+        except (OSError, ValueError) as problem:
+            raise InputError(
+                f"scheduler '{scheduler}': no Dask scheduler answers there ({problem}); give its address, for example "
+                "tcp://host:8786, or leave it out for this machine"
+            ) from None
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(OSError, TimeoutError):  # a scheduler that has gone cannot be told good-bye
+                client.close(timeout=_SECONDS_TO_CONNECT)
+        return
+    cores = environment.cores()
+    count = workers or max(1, cores // 2)
+    variables = environment.for_speed() | environment.for_threads(max(1, cores // count))
+    settings = {
+        "distributed.nanny.pre-spawn-environ": variables,
+        "distributed.scheduler.allowed-failures": 3,  # workers lost under one run before it counts as their murderer
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[str], None]) -> list[Result]:
+    """Run every task, with a bar; results in the order in which they ended.
+
+    RunError where the scheduler is lost: what has finished is kept, and the same sweep again goes on from there.
+    """
+    pending = {client.submit(run_task, task, out, key=f"{task.slug}-{task.key}", pure=False): task for task in tasks}
+    results = []
+    with progress.bar(len(tasks), "sweep", unit="run") as bar:
+        while pending:
+            # Asked for rather than waited for: on a future of a scheduler that has gone one would wait for ever.
+            # One that is "lost" had its result on a worker that has gone, and the scheduler has it made again.
+            ended = [future for future in pending if future.status in ("finished", "error")]
+            if not ended and (client.status != "running" or any(f.status == "cancelled" for f in pending)):
+                raise RunError(_lost(len(results), len(tasks)))
+            for future in ended:
+                task = pending.pop(future)
+                try:
+                    results.append(_result(future, task))
+                except (OSError, CancelledError):
+                    raise RunError(_lost(len(results), len(tasks))) from None
+                bar.update()
+                if results[-1].reason:
+                    report(f"failed: {_named(task)}: {results[-1].reason.strip().splitlines()[-1]}")
+            if not ended:
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return results
+
+
+def _result(future: Future, task: Task) -> Result:
+    if future.status == "finished":
+        return future.result()
+    problem = future.exception()  # its workers died under it, again and again
+    return Result(task.key, f"{type(problem).__name__}: {problem}")
+
+
+def _lost(done: int, total: int) -> str:
+    return (
+        f"the scheduler was lost after {done} of {total} runs; what finished is kept, and the same command goes on "
+        "from there"
+    )
+
+
+def _named(task: Task) -> str:
+    given = ", ".join(f"{name}={value}" for name, value in task.overrides.items())
+    return f"{task.slug} ({task.preset}{': ' if given else ''}{given})"

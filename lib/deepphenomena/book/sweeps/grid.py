@@ -1,0 +1,102 @@
+"""Grids of parameters: what a sweep runs."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from deepphenomena import __version__, datasets
+from deepphenomena.book import cards, runner
+from deepphenomena.book.cards import Card, Value
+from deepphenomena.runtime.errors import InputError
+
+_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+LARGEST = 100_000  # runs; a grid beyond it is a slip of the finger
+
+
+class Task(NamedTuple):
+    """One run of a sweep: everything that a worker needs, its chapter's notebook included.
+
+    Attributes:
+        slug, preset: the chapter and its preset.
+        overrides: the parameters that the grid sets.
+        key: names the run: a hash of the chapter's notebook and card, all parameters, the data and this library's
+            version. Runs of equal keys are the same run.
+        notebook: the text of the chapter's notebook.
+    """
+
+    slug: str
+    preset: str
+    overrides: dict[str, Value]
+    key: str
+    notebook: str
+
+
+def tasks(slug: str, texts: Iterable[tuple[str, str]] = (), *, preset: str = cards.QUICK) -> list[Task]:
+    """Every run of a grid over the parameters of a chapter, in the grid's order; the last parameter changes first.
+
+    Args:
+        slug: the chapter.
+        texts: pairs of a parameter's name and its values as text: `0..9` counts up, both ends included; commas
+            separate values; a name given again adds values. For a parameter that is a list, commas separate its
+            elements and only giving the name again adds a value.
+        preset: sets what the grid does not.
+
+    Raises:
+        InputError: an unknown chapter, preset or parameter, a value that cannot be, a value given twice, or a grid of
+            more than 100,000 runs.
+    """
+    card = cards.load(slug)
+    grid: dict[str, list[Value]] = {}
+    for name, text in texts:
+        grid.setdefault(name, []).extend(_values(card, name, text))
+    for name, values in grid.items():
+        twice = [value for i, value in enumerate(values) if value in values[:i]]
+        if twice:
+            raise InputError(f"parameter '{name}' of the sweep has the value {twice[0]!r} twice; give each once")
+    size = 1
+    for values in grid.values():
+        size *= len(values)
+    if size > LARGEST:
+        raise InputError(f"a sweep of {size:,} runs: at most {LARGEST:,} are allowed; give fewer values")
+    notebook = runner.notebook_path(slug).read_text(encoding="utf-8")
+    known = datasets.catalogue()
+    common = {"chapter": card.model_dump(mode="json"), "code": _code(notebook), "version": __version__}
+
+    def task(overrides: dict[str, Value]) -> Task:
+        values = card.values(preset, overrides)
+        used = {*card.datasets, *(value for value in values.values() if isinstance(value, str) and value in known)}
+        data = {name: known[name].model_dump(mode="json") for name in sorted(used)}
+        content = json.dumps(common | {"parameters": values, "data": data}, sort_keys=True)
+        return Task(slug, preset, overrides, hashlib.sha256(content.encode()).hexdigest()[:20], notebook)
+
+    return [task(overrides) for overrides in _points(grid)]
+
+
+def _points(grid: dict[str, Sequence[Value]]) -> Iterable[dict[str, Value]]:
+    for point in itertools.product(*grid.values()):
+        yield dict(zip(grid, point, strict=True))
+
+
+def _values(card: Card, name: str, text: str) -> list[Value]:
+    if name in card.parameters and card.parameters[name].type.startswith("list["):
+        return [card.parse(name, text)]
+    values = []
+    for piece in text.split(","):
+        counted = _RANGE.fullmatch(piece.strip())
+        if not counted:
+            values.append(card.parse(name, piece))
+            continue
+        first, last = map(int, counted.groups())
+        if first > last or last - first >= LARGEST:
+            raise InputError(f"range {piece} of parameter '{name}': it must count up, by less than {LARGEST:,}")
+        values += [card.parse(name, str(value)) for value in range(first, last + 1)]
+    return values
+
+
+def _code(notebook: str) -> list[str]:
+    """What a notebook runs; a better sentence or another stored output does not make it another experiment."""
+    cells = json.loads(notebook)["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

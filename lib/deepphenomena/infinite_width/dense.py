@@ -1,0 +1,136 @@
+"""Kernel matrices of infinitely wide, fully connected networks, tile by tile."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+from jax import lax
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from deepphenomena.infinite_width._dual_activations import DUALS
+from deepphenomena.infinite_width._gpu import matrices_on_gpu
+from deepphenomena.infinite_width._tiles import Prior, climb, from_tiles, through, through_layers
+from deepphenomena.runtime.errors import InputError, unknown
+
+
+class KernelMatrices(NamedTuple):
+    """Both kernels of one architecture.
+
+    Attributes:
+        nngp: covariance of the outputs of the wide network at initialisation.
+        ntk: the neural tangent kernel, all weights and biases trained, in the NTK parameterisation.
+    """
+
+    nngp: Float[Array, "n1 n2"]
+    ntk: Float[Array, "n1 n2"]
+
+
+def kernel_matrix(
+    x1: Float[Array, "n1 features"],
+    x2: Float[Array, "n2 features"] | None = None,
+    *,
+    depth: int,
+    activation: str = "relu",
+    weight_variance: float | Float[Array, ""] = 2.0,
+    bias_variance: float | Float[Array, ""] = 0.0,
+    tile: int | None = None,
+) -> KernelMatrices:
+    """NNGP and NTK of a fully connected network with `depth` hidden layers, at every pair of inputs.
+
+    With K⁰ = σ_w² x·x'/d + σ_b² and Θ⁰ = K⁰, each hidden layer makes K' = σ_w² E[φφ] + σ_b² and
+    Θ' = K' + σ_w² E[φ'φ'] Θ. A tile goes through all layers before it is written, so that beyond the result memory
+    does not depend on n. Of a symmetric matrix (x2 left out) the tiles on one side are computed and mirrored, and the
+    diagonal is exact. Differentiable in the inputs and the variances.
+
+    Args:
+        x1, x2: inputs as rows; x2 defaults to x1.
+        depth: hidden layers, at least 0.
+        activation: "relu" or "erf".
+        weight_variance: σ_w², the variance of a weight times its fan-in.
+        bias_variance: σ_b².
+        tile: rows and columns of a tile; by default by platform. The result does not depend on it.
+
+    Raises:
+        InputError: for inputs that are not matrices with equally many columns, an unknown activation, a negative depth
+            or a tile below 1.
+
+    Source: Lee et al. 2018, "Deep neural networks as Gaussian processes", equation 5; Jacot et al. 2018, "Neural
+    tangent kernel", Theorem 1.
+    """
+    check_kernel(depth, activation, tile)
+    if x1.ndim != 2 or (x2 is not None and (x2.ndim != 2 or x2.shape[1] != x1.shape[1])):
+        shapes = f"{x1.shape}" if x2 is None else f"{x1.shape} and {x2.shape}"
+        raise InputError(f"inputs {shapes} of a kernel matrix: they must be (samples, features) with equal features.")
+    prior, dual = Prior(weight_variance, bias_variance), DUALS[activation]
+    one, other = (None if x is None else _Inputs(x, *climb(dual, prior, depth, _squares(x))) for x in (x1, x2))
+
+    def tiled(one, other):
+        return _in_tiles(one, other, prior, dual, tile)
+
+    def fused(one, other):
+        return _fused(activation, one, other, prior)
+
+    pallas = tile is None and depth > 0 and one.x.dtype == jnp.float32
+    nngp, ntk = lax.platform_dependent(one, other, **({"cuda": fused} if pallas else {}), default=tiled)
+    return KernelMatrices(nngp, ntk)
+
+
+def _in_tiles(one, other, prior, dual, tile):
+    def layer(pair, sides):
+        one, other = sides
+        return through(dual, prior.affine(*pair), jax.tree.map(lambda side: side[:, None], one), other)
+
+    def of_tile(one, other):
+        # Read from its own memory, a layer's side is one contiguous load for a row of the tile.
+        sides = lax.optimization_barrier(jax.tree.map(lambda side: side.T, (one.sides, other.sides)))
+        return jnp.stack(prior.affine(*through_layers(layer, one.x @ other.x.T / one.x.shape[1], sides)))
+
+    # A CPU's tile fits one core's cache; elsewhere a tile is as large as keeps temporaries small beside the result.
+    diagonal = _diagonal(one, prior) if other is None else None
+    return from_tiles(of_tile, one, other, diagonal=diagonal, tile=tile, cpu=256, elsewhere=4096)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _fused(activation, one, other, prior):
+    nngp, ntk = matrices_on_gpu(one, other, dual=DUALS[activation], prior=prior)
+    if other is not None:
+        return nngp, ntk
+    here = jnp.arange(nngp.shape[0])
+    return tuple(k.at[here, here].set(d) for k, d in zip((nngp, ntk), _diagonal(one, prior), strict=True))
+
+
+@_fused.defjvp
+def _fused_jvp(activation, primals, tangents):
+    """The derivatives of the same function in its other form."""
+
+    def tiled(one, other, prior):
+        return _in_tiles(one, other, prior, DUALS[activation], None)
+
+    return _fused(activation, *primals), jax.jvp(tiled, primals, tangents)[1]
+
+
+def _diagonal(inputs, prior):
+    return jnp.stack(prior.affine(*inputs.last))
+
+
+class _Inputs(NamedTuple):
+    """Inputs with what the layers need to know of each alone; samples lead every array."""
+
+    x: Array
+    sides: tuple
+    last: tuple
+
+
+def _squares(x):
+    return jnp.sum(x * x, axis=1) / x.shape[1]
+
+
+def check_kernel(depth: int, activation: str, tile: int | None) -> None:
+    """Raise InputError unless these options of a kernel matrix can be used."""
+    if activation not in DUALS:
+        raise unknown("activation of an infinitely wide network", activation, DUALS)
+    if depth < 0:
+        raise InputError(f"depth {depth} of an infinitely wide network: it must be 0 or more hidden layers.")
+    if tile is not None and tile < 1:
+        raise InputError(f"tile {tile} of a kernel matrix: it must be 1 or more; leave it out for the default.")

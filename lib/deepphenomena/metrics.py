@@ -1,0 +1,157 @@
+"""How well scores tell two classes apart: the area under the ROC curve, its interval, and how soon it is reached.
+
+The area is the chance that a positive case scores above a negative one, ties counted half (Hanley and McNeil 1982,
+"The meaning and use of the area under a receiver operating characteristic curve"; the Mann-Whitney statistic).
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, Num
+
+from deepphenomena.runtime.errors import InputError
+
+_LARGEST = 65_000  # cases; beyond it twice the number of pairs may not fit in 32 bits
+
+
+class Interval(NamedTuple):
+    """An area under the curve with a bootstrap interval, one for each task: each (*tasks,)."""
+
+    auc: Float[np.ndarray, "*tasks"]
+    low: Float[np.ndarray, "*tasks"]
+    high: Float[np.ndarray, "*tasks"]
+
+
+def roc_auc(scores: Float[Array, "n *tasks"], labels: Num[Array, "n *tasks"] | Bool[Array, "n *tasks"]) -> Array:
+    """The exact area under the ROC curve of each task, (*tasks,); it may be compiled and batched.
+
+    Pairs are counted in whole numbers, so that no order of the cases and no monotone change of the scores (short of
+    rounding two of them into one) moves the result. NaN where a task lacks one of the classes, or a score is no number.
+
+    Args:
+        scores: larger for cases that are more likely positive.
+        labels: 1 or true for a positive case, 0 or false for a negative one.
+
+    Raises:
+        InputError: shapes that differ, no cases, or more than 65,000.
+    """
+    scores, labels = _checked(scores, labels)
+    return _areas(scores.reshape(len(scores), -1), labels.reshape(len(labels), -1)).reshape(scores.shape[1:])
+
+
+@jax.jit
+@functools.partial(jax.vmap, in_axes=1, out_axes=0)
+def _areas(scores, positive):
+    ranked, below, upto = _ranked(scores, positive)
+    wins = jnp.sum(jnp.where(positive, ranked[below] + ranked[upto], 0))  # twice, so that a tie is one
+    positives = jnp.sum(positive)
+    pairs = positives * (len(scores) - positives)
+    defined = (pairs > 0) & ~jnp.any(jnp.isnan(scores))
+    return jnp.where(defined, wins / jnp.maximum(2 * pairs, 1), jnp.nan)
+
+
+def _ranked(scores, positive):
+    """(negatives among the lowest k cases for k = 0 to n, and for each case how many cases score below it and how many
+    at most as high): what every count of pairs is made of."""
+    order = jnp.argsort(scores)
+    ordered = scores[order]
+    negatives = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(~positive[order], dtype=jnp.int32)])
+    return negatives, jnp.searchsorted(ordered, scores, side="left"), jnp.searchsorted(ordered, scores, side="right")
+
+
+def auc_interval(
+    scores: Float[Array, "n *tasks"],
+    labels: Num[Array, "n *tasks"] | Bool[Array, "n *tasks"],
+    *,
+    key: Key[Array, ""],
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Interval:
+    """The area with its percentile interval over stratified bootstrap resamples of the cases.
+
+    A resample draws as many positive cases as there are from the positive ones, and negatives likewise. It says how
+    far the area may be off because the test set is finite; retraining the network is not in it.
+
+    Args:
+        scores, labels: as in `roc_auc`.
+        key: draws the resamples, each task's its own.
+        resamples: how many.
+        confidence: share of the resamples inside the interval.
+
+    Raises:
+        InputError: as `roc_auc`, for a task with one class only, fewer than 2 resamples or a confidence outside (0, 1).
+    """
+    if resamples < 2 or not 0 < confidence < 1:
+        raise InputError(
+            f"interval from {resamples} resamples at confidence {confidence:g}: give 2 or more, and between 0 and 1"
+        )
+    scores, labels = _checked(scores, labels)
+    flat_scores, flat_labels = scores.reshape(len(scores), -1), labels.reshape(len(labels), -1)
+    for task, positives in enumerate(np.sum(np.asarray(flat_labels), 0)):
+        if not 0 < positives < len(labels):
+            raise InputError(f"task {task} has one class only among its {len(labels)} cases: it has no ROC curve")
+    drawn = _resampled(flat_scores.T, flat_labels.T, jax.random.split(key, flat_labels.shape[1]), resamples)
+    ends = np.quantile(np.asarray(drawn, np.float64), [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
+    low, high = ends.reshape(2, *scores.shape[1:])
+    return Interval(np.asarray(roc_auc(scores, labels)), low, high)
+
+
+@functools.partial(jax.jit, static_argnames="resamples")
+def _resampled(scores, positive, keys, resamples):
+    """The areas of the resamples, (tasks, resamples): cases are counted anew, never ranked anew."""
+    n = scores.shape[1]
+
+    def of_task(task):
+        scores, positive, key = task
+        order, (_, below, upto) = jnp.argsort(scores), _ranked(scores, positive)
+        cases, positives = jnp.argsort(~positive), jnp.sum(positive)  # the positive ones first
+        first = jnp.arange(n) < positives
+
+        def area(key):
+            uniform = jax.random.uniform(key, (n,))
+            within = jnp.where(first, uniform * positives, positives + uniform * (n - positives)).astype(jnp.int32)
+            within = jnp.clip(within, jnp.where(first, 0, positives), jnp.where(first, positives - 1, n - 1))
+            counts = jnp.zeros(n, jnp.int32).at[cases[within]].add(1)
+            negatives = jnp.cumsum(jnp.where(positive, 0, counts)[order])
+            negatives = jnp.concatenate([jnp.zeros(1, jnp.int32), negatives])
+            wins = jnp.sum(jnp.where(positive, counts * (negatives[below] + negatives[upto]), 0))
+            return wins / (2 * positives * (n - positives))
+
+        return jax.lax.map(area, jax.random.split(key, resamples))
+
+    return jax.lax.map(of_task, (scores, positive, keys))
+
+
+def steps_to_reach(
+    steps: Int[np.ndarray, " records"], values: Float[np.ndarray, "*runs records"], threshold: float
+) -> Float[np.ndarray, "*runs"]:
+    """The step at which a measured curve first reaches a threshold, linear between two records; ∞ where it never does.
+
+    A record that is no number reaches nothing.
+
+    Raises:
+        InputError: steps that do not increase, or curves of another length.
+    """
+    steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
+    if steps.ndim != 1 or not len(steps) or values.shape[-1:] != steps.shape or np.any(np.diff(steps) <= 0):
+        raise InputError(f"steps {steps.shape} and curves {values.shape}: give increasing steps, and a value for each")
+    reached = values >= threshold
+    first = np.argmax(reached, -1)
+    before = np.maximum(first - 1, 0)
+    low, high = (np.take_along_axis(values, k[..., None], -1)[..., 0] for k in (before, first))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where((first > 0) & np.isfinite(low), (threshold - low) / (high - low), 1.0)
+    at = steps[before] + share * (steps[first] - steps[before])
+    return np.where(reached.any(-1), at, np.inf)
+
+
+def _checked(scores, labels):
+    scores, labels = jnp.asarray(scores), jnp.asarray(labels)
+    if scores.shape != labels.shape or scores.ndim < 1 or not 1 <= len(scores) <= _LARGEST:
+        raise InputError(
+            f"scores {scores.shape} and labels {labels.shape}: give both one shape, cases first, at most {_LARGEST}"
+        )
+    return scores, labels.astype(bool)

@@ -1,0 +1,1 @@
+"""Transfusion: how a fine-tuning starts, and Gabor filters."""

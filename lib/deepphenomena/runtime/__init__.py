@@ -1,0 +1,1 @@
+"""What everything else stands on: paths, errors, documents, threads, compilation, progress, statistics."""

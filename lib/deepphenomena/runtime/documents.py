@@ -1,0 +1,66 @@
+"""Documents that people write or keep: YAML read strictly, faults explained in one line, files written whole."""
+
+import os
+from pathlib import Path
+
+import pydantic
+import yaml
+
+from deepphenomena.runtime.errors import InputError, unknown
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, which YAML would let pass silently."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
+    """The first fault of a failed validation in one line: the key, the bad value, and the mend."""
+    faults = error.errors()
+    # A misspelt key is also a missing one: name the misspelling.
+    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        parent, _, name = key.rpartition(".")
+        return str(unknown(f"key under {parent}" if parent else "key", name, _fields_at(model, fault["loc"][:-1])))
+    if fault["type"] == "missing":
+        return f"key '{key}' is missing; add it"
+    problem = fault["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(fault["input"], dict | pydantic.BaseModel) else f" (found {fault['input']!r})"
+    return f"{f'key {key!r}: ' if key else ''}{problem}{shown}"
+
+
+def _fields_at(model: type[pydantic.BaseModel], location: tuple) -> list[str]:
+    """The keys allowed where an unknown one was found, following a location through nested models."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            candidates = [model.model_fields[part].annotation]
+            while candidates:
+                candidate = candidates.pop()
+                if isinstance(candidate, type) and issubclass(candidate, pydantic.BaseModel):
+                    model = candidate
+                    break
+                candidates.extend(getattr(candidate, "__args__", ()))
+    return list(model.model_fields)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text beside its place and rename it there, so that no reader ever sees half of it."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            os.replace(beside, file)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"output {file}: cannot be written ({error.strerror}); free or unlock the folder, or choose another place"
+        ) from None

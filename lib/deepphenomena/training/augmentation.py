@@ -1,0 +1,19 @@
+"""Random transformations of a batch of images, inside a compiled step."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from deepphenomena.runtime import sampling
+
+
+def crop_and_flip(
+    images: Float[Array, "n height width channels"], *, padding: int, key: Key[Array, ""]
+) -> Float[Array, "n height width channels"]:
+    """Each image padded by `padding` zero pixels, cropped back at random, and mirrored with probability one half."""
+    n, height, width, _ = images.shape
+    padded = jnp.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    uniform = sampling.uniform(key, (n, 3))
+    offsets, flipped = jnp.int32(uniform[:, :2] * (2 * padding + 1)), uniform[:, 2:] < 0.5
+    rows = offsets[:, :1] + jnp.arange(height)
+    columns = offsets[:, 1:] + jnp.where(flipped, jnp.arange(width)[::-1], jnp.arange(width))
+    return padded[jnp.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
