@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 
 from deepphenomena import datasets
 from deepphenomena.book import cards, records
-from deepphenomena.book.run import start
+from deepphenomena.book.start import start
 from deepphenomena.runtime.errors import InputError
 
 __all__ = ["InputError", "cards", "datasets", "records", "start"]

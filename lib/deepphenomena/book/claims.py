@@ -1,33 +1,56 @@
-"""Claims: a sentence of the paper, the quantity that tests it, what is expected of it, and the verdict."""
+"""Claims of the paper, checks of our apparatus, and what a measurement says of either.
+
+A claim is a sentence of the paper; a check validates our own apparatus and never counts as a reproduction. Both name
+one quantity and what is expected of it. Verdicts are always computed, never written by hand.
+"""
 
 import enum
 import math
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pydantic
-import scipy.special
 
-MINIMUM_SEEDS = 3  # fewer give no interval worth the name
-CONFIDENCE = 0.95
+from deepphenomena.runtime.statistics import MINIMUM_SEEDS, Estimate, Scale, estimate, possible
 
 
 class Verdict(enum.StrEnum):
-    """What a measurement says of a claim. Always computed, never written by hand."""
+    """What measurements say of a claim."""
 
-    REPRODUCED = "reproduced"
+    REPRODUCED_SIZE = "reproduced (size)"
+    REPRODUCED_DIRECTION = "reproduced (direction)"
     NOT_REPRODUCED = "not reproduced"
+    MIXED = "mixed"
     INCONCLUSIVE = "inconclusive"
     NOT_MEASURED = "not measured"
 
+    @property
+    def holds(self) -> bool | None:
+        """Whether the claim was found to hold; None where nothing was decided."""
+        if self in (Verdict.REPRODUCED_SIZE, Verdict.REPRODUCED_DIRECTION):
+            return True
+        return False if self is Verdict.NOT_REPRODUCED else None
 
-class Expectation(pydantic.BaseModel):
-    """Where the measured quantity must lie for the claim to hold: a lower bound, an upper bound, or both.
 
-    A sign with a margin is a bound (`at_least: 0.03`); a fitted exponent's range is `between`.
-    """
+class CheckVerdict(enum.StrEnum):
+    """What measurements say of a check."""
 
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    NOT_MEASURED = "not measured"
+
+
+class _Declared(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Expectation(_Declared):
+    """Where the measured quantity must lie: a lower bound, an upper bound, or both.
+
+    A sign with a margin is a bound (`at_least: 0.03`); "as good as" is two-sided (`between: [-0.02, 0.02]`).
+    """
 
     at_least: float | None = None
     at_most: float | None = None
@@ -59,30 +82,45 @@ class Expectation(pydantic.BaseModel):
         return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
 
 
-class Claim(pydantic.BaseModel):
-    """One claim of the paper.
+class PaperNumber(_Declared):
+    """The paper's own number for a quantity, in its unit, with its uncertainty and its place in the paper."""
 
-    `claim` is one sentence; `where` says where the paper makes it; `reported` is the paper's number, as text, or null
-    where it gives none; `quantity` names what is measured, one value per seed; `expect` holds an expectation for the
-    quick preset and for every other preset that needs its own. `timed`: a clock measures it, so that a busy machine may
-    turn its verdict, and a stored notebook is not held to it.
+    value: float
+    low: float | None = None
+    high: float | None = None
+    source: str
+
+    @pydantic.model_validator(mode="after")
+    def _in_order(self):
+        low, high = (self.value if end is None else end for end in (self.low, self.high))
+        if not low <= self.value <= high:
+            raise ValueError(f"low, value and high must be in order (found {low:g}, {self.value:g}, {high:g})")
+        return self
+
+
+class Measured(_Declared):
+    """What a claim and a check have in common.
+
+    Attributes:
+        quantity: what is measured, one value per seed.
+        timed: a clock measures it. A busy machine may change its verdict, so a stored notebook is not held to it.
+        exact: it does not depend on a seed: one value, no interval.
+        scale: the scale of its mean and interval.
+        expect: an expectation for the quick preset and for every other preset that needs its own.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
     id: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")
-    claim: str
-    where: str
-    reported: str | None = None
     quantity: str
     unit: str | None = None
     timed: bool = False
+    exact: bool = False
+    scale: Scale = Scale.LINEAR
     expect: dict[str, Expectation]
 
     @pydantic.model_validator(mode="after")
     def _quick_is_there(self):
         if "quick" not in self.expect:
-            raise ValueError(f"claim '{self.id}' has no expectation for the preset 'quick'; add one under expect")
+            raise ValueError(f"'{self.id}' has no expectation for the preset 'quick'; add one under expect")
         return self
 
     def expectation(self, preset: str) -> Expectation:
@@ -90,50 +128,116 @@ class Claim(pydantic.BaseModel):
         return self.expect.get(preset, self.expect["quick"])
 
 
-class Estimate(pydantic.BaseModel):
-    """A mean over seeds with its 95% interval (Student's t); the ends are None where there is none to give."""
+class Claim(Measured):
+    """One claim of the paper.
 
-    model_config = pydantic.ConfigDict(frozen=True)
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and two-sided 95% interval of one value per seed.
-
-    A value that is not finite makes the mean None: the quantity did not exist in that run. Fewer than three values
-    have no interval.
+    Attributes:
+        claim: one sentence that makes sense on its own.
+        where: the section, figure or table in which the paper makes it.
+        reported: the paper's number as text; None where it gives none.
+        paper: the paper's number as a number, where it has one in the unit of `quantity`.
+        basis: `number` where the bound is the paper's number with its uncertainty, `direction` where the paper gives a
+            sign or an order and the bound is 0 or a stated margin.
+        unverified: the place or the number could not be checked against a source.
     """
-    sample = np.asarray(values, np.float64)
-    n = len(sample)
-    if n == 0 or not np.isfinite(sample).all():
-        return Estimate(mean=None, low=None, high=None, n=n)
-    mean = float(sample.mean())
-    if n < MINIMUM_SEEDS:
-        return Estimate(mean=mean, low=None, high=None, n=n)
-    half = float(scipy.special.stdtrit(n - 1, (1 + CONFIDENCE) / 2) * sample.std(ddof=1) / math.sqrt(n))
-    return Estimate(mean=mean, low=mean - half, high=mean + half, n=n)
+
+    claim: str
+    where: str
+    reported: str | None = None
+    paper: PaperNumber | None = None
+    basis: Literal["number", "direction"]
+    unverified: bool = False
+
+    def verdict(self, holds: bool | None) -> Verdict:
+        """The verdict that a judgement amounts to for this claim."""
+        if holds is None:
+            return Verdict.INCONCLUSIVE
+        if not holds:
+            return Verdict.NOT_REPRODUCED
+        return Verdict.REPRODUCED_SIZE if self.basis == "number" else Verdict.REPRODUCED_DIRECTION
 
 
-def judge(values: Sequence[float], expectation: Expectation) -> Verdict:
-    """Compare the interval over seeds with the expectation.
+class Check(Measured):
+    """One check of our apparatus: an identity, a definition, a cost, or an extension of ours. It never counts.
 
-    Wholly inside: reproduced. Wholly outside: not reproduced. Across a bound, or fewer than three seeds: inconclusive.
-    A value that is not finite fails: a quantity that did not exist reproduces nothing.
+    Attributes:
+        check: one sentence.
+        why: what could not be trusted if it failed.
     """
-    measured = estimate(values)
-    if measured.n == 0:
-        return Verdict.NOT_MEASURED
-    if measured.mean is None:
-        return Verdict.NOT_REPRODUCED
-    if measured.low is None or measured.high is None:
-        return Verdict.INCONCLUSIVE
-    low, high = expectation.bounds
-    if low <= measured.low and measured.high <= high:
-        return Verdict.REPRODUCED
-    if measured.high < low or high < measured.low:
-        return Verdict.NOT_REPRODUCED
-    return Verdict.INCONCLUSIVE
+
+    check: str
+    why: str | None = None
+
+    def verdict(self, holds: bool | None) -> CheckVerdict:
+        """The verdict that a judgement amounts to for this check."""
+        return {True: CheckVerdict.PASSED, False: CheckVerdict.FAILED, None: CheckVerdict.UNDECIDED}[holds]
+
+
+class Sample(_Declared):
+    """What a notebook hands over for a claim or a check.
+
+    Attributes:
+        values: one per seed, or a single one where the quantity is exact; None stands for a value that is not finite.
+        resolution: how far a value may lie from the truth (grid, bisection, step counter), one number or one per seed.
+        censored: True where a value was cut off before the quantity was reached; None where none was.
+    """
+
+    values: list[float | None] = []
+    resolution: float | list[float] = 0.0
+    censored: list[bool] | None = None
+
+    def estimate(self, measured: Measured) -> Estimate:
+        """Mean and interval on the scale of what is measured."""
+        values = [math.nan if value is None else value for value in self.values]
+        if measured.exact and len(values) == 1:
+            step = float(np.max(self.resolution))
+            known = math.isfinite(values[0])
+            ends = (values[0] - step, values[0] + step) if known and step else (None, None)
+            return Estimate(mean=values[0] if known else None, low=ends[0], high=ends[1], n=1)
+        return estimate(values, scale=measured.scale, resolution=self.resolution)
+
+
+class Judgement(NamedTuple):
+    """Whether an expectation holds (None: undecided), and why, in one line."""
+
+    holds: bool | None
+    reason: str
+
+
+def judge(measured: Measured, sample: Sample, expectation: Expectation, *, null: Sample | None = None) -> Judgement:
+    """Compare an interval with an expectation: wholly inside holds, wholly outside does not, across it is undecided.
+
+    Some samples decide nothing whatever their interval: values that were cut off, that are not finite, that are all the
+    same number, fewer than three seeds, and a quantity that a null model (`null`) meets as well.
+    """
+    values = sample.values
+    step = float(np.max(sample.resolution, initial=0.0))
+    found = sample.estimate(measured)
+    if sample.censored and any(sample.censored):
+        cut = sum(sample.censored)
+        return Judgement(None, f"{cut} of {len(values)} values {'was' if cut == 1 else 'were'} cut off")
+    if any(value is None for value in values):
+        missing = sum(value is None for value in values)
+        return Judgement(None, f"{missing} of {len(values)} values {'is' if missing == 1 else 'are'} not finite")
+    if not measured.exact:
+        if not possible(values, measured.scale, step):
+            return Judgement(None, f"a value lies outside the {measured.scale} scale")
+        if len(values) < MINIMUM_SEEDS:
+            return Judgement(None, f"{len(values)} seeds give no interval; {MINIMUM_SEEDS} or more do")
+        if len(set(values)) == 1 and step == 0:
+            return Judgement(None, f"all {len(values)} values are the same number and none has a resolution")
+    low, high = (found.mean if end is None else end for end in (found.low, found.high))
+    lower, upper = expectation.bounds
+    what = "value" if measured.exact and found.low is None else "interval"
+    if high < lower or upper < low:
+        return Judgement(False, f"the whole {what} lies outside the bound")
+    if not (lower <= low and high <= upper):
+        return Judgement(None, f"the {what} crosses the bound")
+    if null is not None and judge(measured, null, expectation).holds:
+        return Judgement(None, "the reference meets the bound as well, so the measure cannot tell")
+    return Judgement(True, f"the whole {what} lies inside the bound")
+
+
+def stacked(values: Sequence[float]) -> list[float | None]:
+    """Values as a sample keeps them: None for what is not finite."""
+    return [float(value) if math.isfinite(value) else None for value in values]

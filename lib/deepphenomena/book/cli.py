@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from deepphenomena import __version__
-from deepphenomena.book import cards, new_chapter, runner, scorecard, sweeps, tables
+from deepphenomena.book import (
+    cards,
+    claims_table,
+    new_chapter,
+    parameters_cell,
+    runner,
+    scorecard,
+    scorecard_json,
+    sweeps,
+)
 from deepphenomena.book.cards import QUICK
 from deepphenomena.runtime.errors import InputError, RunError
 
@@ -60,18 +69,26 @@ def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Pa
     card = cards.load(slug)
     overrides = {name: card.parse(name, text) for name, text in parameters}
     executed, record = runner.execute(slug, preset=preset, overrides=overrides, out=out)
-    click.echo(tables.claims_text(card, record))
+    click.echo(claims_table.claims_text(card, record))
     click.echo(f"executed notebook: {executed}")
 
 
 @command.command()
 @click.argument("slug")
 @_PRESET
-def record(slug: str, preset: str) -> None:
+@click.option("--reuse-seeds", metavar="REASON", help="Record on seeds of an earlier attempt; the reason is shown.")
+def record(slug: str, preset: str, reuse_seeds: str | None) -> None:
     """Run a chapter and keep its record in data/results/ (quick: its outputs in the notebook, too)."""
-    file, made = runner.record(slug, preset=preset)
-    click.echo(tables.claims_text(cards.load(slug), made))
+    file, made = runner.record(slug, preset=preset, reuse=reuse_seeds)
+    click.echo(claims_table.claims_text(cards.load(slug), made))
     click.echo(f"recorded: {file}")
+
+
+@command.command()
+@click.argument("slug")
+def parameters(slug: str) -> None:
+    """Write the parameters cell of a chapter's notebook from its card."""
+    click.echo(f"parameters cell written: {parameters_cell.write(slug)}")
 
 
 @command.command()
@@ -81,10 +98,9 @@ def record(slug: str, preset: str) -> None:
     "--part", default="training-dynamics", show_default=True, help="The part of the book, as a folder's name."
 )
 def new(slug: str, paper: str, part: str) -> None:
-    """Write a new chapter from the template, run and record it: from its first minute it stands in the book."""
+    """Write a new chapter from the template and record its quick run. It is a draft, which counts for nothing."""
     card = new_chapter.write(slug, paper=paper, part=part)
-    for preset in (QUICK, "full"):
-        runner.record(slug, preset=preset)
+    runner.record(slug)
     click.echo(f"card: {card}\nnotebook: {card.with_suffix('.ipynb')}\nnow replace every line; then: make test")
 
 
@@ -128,7 +144,7 @@ def reproduce(stage: Path) -> None:
 def show_scorecard(runs: Path | None, as_json: bool) -> None:
     """Print every chapter's claims, verdicts and what moved since the last record, from cards and records alone."""
     collected = runner.collect(runs)
-    click.echo(scorecard.as_json(collected) if as_json else scorecard.as_text(collected))
+    click.echo(scorecard_json.text(collected) if as_json else scorecard.as_text(collected))
 
 
 def _literal(value: cards.Value) -> str:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from deepphenomena.book import cards
+from deepphenomena.book.paper import arxiv_number
 from deepphenomena.runtime import paths
 from deepphenomena.runtime.documents import write_whole
 from deepphenomena.runtime.errors import InputError
@@ -11,7 +12,6 @@ from deepphenomena.runtime.errors import InputError
 _TEMPLATE = Path(__file__).parent / "chapter_template"
 _SLUG = re.compile(r"[a-z][a-z0-9_]*")
 _PART = re.compile(r"[a-z]+(-[a-z]+)*")
-_ARXIV = re.compile(r"(?:arXiv:)?((\d\d)\d\d\.\d{4,5})", re.IGNORECASE)
 
 
 def write(slug: str, *, paper: str, part: str) -> Path:
@@ -40,10 +40,11 @@ def write(slug: str, *, paper: str, part: str) -> Path:
         raise InputError(f"chapter '{slug}' is there already ({cards.path(slug)}); choose another name")
     if not _PART.fullmatch(part):
         raise InputError(f"part '{part}': small words joined by hyphens, for example training-dynamics")
-    number = _ARXIV.fullmatch(paper)
-    if not number:
-        raise InputError(f"paper '{paper}': give its arXiv number, for example arXiv:1806.05393")
-    words = {"SLUG": slug, "PART": part, "ARXIV": number[1], "YEAR": f"20{number[2]}"}
+    try:
+        number = arxiv_number(re.sub("^arxiv:", "", paper.strip(), flags=re.IGNORECASE))
+    except ValueError as problem:
+        raise InputError(f"paper: {problem}; give for example --paper arXiv:1806.05393") from None
+    words = {"SLUG": slug, "PART": part, "ARXIV": number, "YEAR": f"20{number[:2]}"}
     card = root / "chapters" / part / f"{slug}.yaml"
     write_whole(card.with_suffix(".ipynb"), _filled("notebook.ipynb", words))
     write_whole(root / "_toc.yml", _with_chapter((root / "_toc.yml").read_text(encoding="utf-8"), part, slug))

@@ -1,44 +1,51 @@
-"""A run in the making: what a chapter's notebook holds from its first line, `start`, to its last, `verdict`."""
+"""A run in the making: what a chapter's notebook holds from `start` to `verdict`."""
 
-import ast
 import datetime
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deepphenomena.book import cards, records, tables
+from deepphenomena.book import claims_table, judging, provenance, records, results
 from deepphenomena.book.cards import Card
-from deepphenomena.book.records import DatasetUse, Record
+from deepphenomena.book.claims import Check, Claim, Sample, stacked
+from deepphenomena.book.parameters import Value
+from deepphenomena.book.provenance import DatasetUse
+from deepphenomena.book.records import Record
 from deepphenomena.datasets import Dataset
-from deepphenomena.runtime import compilation
-from deepphenomena.runtime.errors import InputError, unknown
+from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime.statistics import Scale
 
-# Set by the runner: the folder where this very run may leave checkpoints, to go on from if it is killed.
+# Set by the runner: the folder where this very run may leave checkpoints, to resume from if it is killed.
 CHECKPOINTS_VARIABLE = "DEEPPHENOMENA_CHECKPOINTS"
 
 
 class Run:
-    """A chapter's run: checked parameters, measurements handed to claims, and the record they make."""
+    """A chapter's run: checked parameters, measurements handed to claims and checks, and the record they make."""
 
-    def __init__(self, card: Card, values: dict[str, cards.Value]):
+    def __init__(self, card: Card, preset: str, values: dict[str, Value]):
         self.card = card
-        self.parameters = SimpleNamespace(**values)
-        self.preset, self.overrides = card.nearest_preset(values)
-        self._values = values
+        self.preset = preset
+        self.parameters = dict(values)
         self._started = datetime.datetime.now(datetime.UTC)
-        self._measured: dict[str, list[float]] = {}
+        self._samples: dict[str, Sample] = {}
+        self._nulls: dict[str, tuple[str, Sample]] = {}
         self.series: dict[str, dict[str, list[Any]]] = {}
         self._datasets: dict[tuple, DatasetUse] = {}
 
     @property
     def seeds(self) -> range:
         """The seeds of this run, from the parameters `first_seed` and `seeds` that every card has."""
-        return range(self.parameters.first_seed, self.parameters.first_seed + self.parameters.seeds)
+        return records.seeds_of(self.parameters)
+
+    @property
+    def overrides(self) -> dict[str, Value]:
+        """The parameters that differ from the preset."""
+        base = self.card.values(self.preset)
+        return {name: value for name, value in self.parameters.items() if value != base[name]}
 
     def uses(self, dataset: Dataset) -> Dataset:
         """Note a dataset in the provenance, by its checksum, and hand it back."""
@@ -53,16 +60,116 @@ class Run:
         self._datasets[use.name, use.split, use.sha256] = use
         return dataset
 
-    def measure(self, claim_id: str, values: ArrayLike) -> None:
-        """Hand a claim its measurement: one value per seed. Measuring again replaces, so that a cell may be re-run."""
-        claim = self.card.claim(claim_id)
-        measured = np.asarray(values, np.float64)
-        if measured.ndim != 1 or measured.size == 0:
+    def measure(
+        self,
+        measured_id: str,
+        values: ArrayLike,
+        *,
+        resolution: ArrayLike = 0.0,
+        censored: ArrayLike | None = None,
+    ) -> None:
+        """Hand a claim or a check its measurement. Measuring again replaces, so that a cell may be re-run.
+
+        Args:
+            measured_id: the id of the claim or check in the card.
+            values: one value per seed, in the order of `run.seeds`, or a pandas Series indexed by seed; a single number
+                where the card says `exact`.
+            resolution: how far a value may lie from the truth because it was read off a grid, a bisection or a step
+                counter: one number or one per seed, in the unit of the values. The interval is widened by it.
+            censored: True for each value that was cut off, for example at the last step; the value is then where it was
+                cut off, and the verdict is at best inconclusive.
+
+        Raises:
+            InputError: an unknown id, or not one number per seed.
+
+        Example:
+            >>> run.measure("steps_to_fit", steps, resolution=record_every, censored=steps == last)  # doctest: +SKIP
+        """
+        measured = self.card.find(measured_id)
+        self._samples[measured.id] = self._sample(measured, values, resolution, censored)
+
+    def compare(self, measured_id: str, one: ArrayLike, other: ArrayLike, **options: Any) -> None:
+        """Hand a claim or a check two conditions paired by seed: their difference, or their ratio on a log scale.
+
+        Args:
+            measured_id: the id of the claim or check in the card.
+            one, other: one value per seed, paired by their place, or by their index where they are pandas Series.
+            options: `resolution` and `censored`, as `measure` takes them, of the difference or ratio.
+
+        Raises:
+            InputError: as for `measure`; a scale of logit, on which neither a difference nor a ratio is defined.
+        """
+        measured = self.card.find(measured_id)
+        one, other = (np.asarray(self._by_seed(measured, values), np.float64) for values in (one, other))
+        if measured.scale is Scale.LOGIT:
             raise InputError(
-                f"claim '{claim.id}' was given values of shape {measured.shape}: it takes one value per seed, "
-                "a list or array of one axis; reduce the other axes first"
+                f"'{measured.id}' of {self.card.slug} has the scale logit, which compares nothing; "
+                "give it scale: linear for a difference, or scale: log for a ratio"
             )
-        self._measured[claim.id] = measured.tolist()
+        if one.shape != other.shape:
+            raise InputError(
+                f"'{measured.id}' of {self.card.slug} was given conditions of shapes {one.shape} and {other.shape}: "
+                "give both one value per seed"
+            )
+        with np.errstate(divide="ignore", invalid="ignore"):  # a ratio that does not exist is judged as not finite
+            self.measure(measured_id, one / other if measured.scale is Scale.LOG else one - other, **options)
+
+    def reference(self, measured_id: str, values: ArrayLike, *, name: str, resolution: ArrayLike = 0.0) -> None:
+        """Hand a claim what a null model scores on its quantity, shown beside the result.
+
+        Where the null model meets the expectation as well, the measure cannot tell it from the trained one, and the
+        verdict is at best inconclusive.
+
+        Args:
+            measured_id: the id of the claim or check in the card.
+            values: as for `measure`.
+            name: what the null model is, for example "untrained network".
+            resolution: as for `measure`.
+        """
+        measured = self.card.find(measured_id)
+        if not name.strip():
+            raise InputError(f"the reference of '{measured.id}' has no name; give for example name='untrained network'")
+        self._nulls[measured.id] = (name, self._sample(measured, values, resolution, None))
+
+    def _sample(self, measured: Claim | Check, values: ArrayLike, resolution: ArrayLike, censored: Any) -> Sample:
+        numbers = np.asarray(self._by_seed(measured, values), np.float64)
+        if measured.exact and numbers.ndim == 0:
+            numbers = numbers[None]
+        wanted = 1 if measured.exact else len(self.seeds)
+        if numbers.shape != (wanted,):
+            need = (
+                "one number, for the card says that it is exact" if measured.exact else f"{wanted} values, one per seed"
+            )
+            raise InputError(
+                f"'{measured.id}' of {self.card.slug} was given values of shape {numbers.shape}: it takes {need}; "
+                "reduce or select until that is left"
+            )
+        steps = np.asarray(resolution, np.float64)
+        if steps.shape not in ((), (wanted,)) or not (np.isfinite(steps) & (steps >= 0)).all():
+            raise InputError(
+                f"the resolution of '{measured.id}' is {resolution!r}: give one number of 0 or more, or one per value"
+            )
+        mask = None if censored is None else np.asarray(censored)
+        if mask is not None and (mask.shape != (wanted,) or mask.dtype != bool):
+            raise InputError(
+                f"censored of '{measured.id}' has shape {mask.shape} and type {mask.dtype}: "
+                f"give {wanted} booleans, True for each value that was cut off"
+            )
+        return Sample(
+            values=stacked(numbers), resolution=steps.tolist(), censored=None if mask is None else mask.tolist()
+        )
+
+    def _by_seed(self, measured: Claim | Check, values: Any) -> Any:
+        """Values in the order of the seeds, where they come as a Series indexed by seed."""
+        if measured.exact or not hasattr(values, "reindex"):
+            return values
+        index = list(values.index)
+        if sorted(index) != list(self.seeds):
+            raise InputError(
+                f"'{measured.id}' of {self.card.slug} was given a Series indexed by {index}: "
+                f"index it by seed, each of {self.seeds.start} to {self.seeds.stop - 1} once"
+            )
+        return values.loc[list(self.seeds)].to_numpy()
 
     def keep(self, name: str, **columns: Sequence | ArrayLike) -> None:
         """Keep a figure's data in the record, under a name, as columns of equal length; `series` hands it back.
@@ -81,7 +188,7 @@ class Run:
         A figure draws one panel for each, so that the quick run stands beside the full one.
         """
         shown = {f"this run ({self._label})": self.series[name]}
-        recorded = records.recorded(self.card.slug, preset)
+        recorded = results.recorded(self.card.slug, preset)
         if recorded is not None and name in recorded.series and recorded.preset != self._label:
             shown[f"recorded run ({preset}, {recorded.provenance.device})"] = recorded.series[name]
         return shown
@@ -93,17 +200,18 @@ class Run:
 
     def record(self) -> Record:
         """The record of this run as it stands."""
+        claims, checks, void = judging.judged(self.card, self.preset, self._samples, self._nulls)
         return Record(
             slug=self.card.slug,
             preset=self.preset,
             overrides=self.overrides,
-            parameters=self._values,
-            outcomes=[
-                records.outcome(claim, self._measured.get(claim.id, []), self.preset) for claim in self.card.claims
-            ],
+            parameters=self.parameters,
+            outcomes=claims,
+            checks=checks,
+            void=void,
             series=_finite(self.series),
             datasets=list(self._datasets.values()),
-            provenance=records.provenance(self._started),
+            provenance=provenance.provenance(self._started),
         )
 
     def verdict(self) -> None:
@@ -114,57 +222,19 @@ class Run:
         display(
             {
                 records.MIME: record.to_json(),
-                "text/html": tables.claims_html(self.card, [record]),
-                "text/plain": tables.claims_text(self.card, record),
+                "text/html": claims_table.claims_html(self.card, *results.beside_recorded(self.card, record)),
+                "text/plain": claims_table.claims_text(self.card, record),
             },
             raw=True,
         )
 
     def summary(self) -> str:
         """Verdicts and expectations in fixed words: what nbval compares. No digits that differ between machines."""
-        return tables.summary_text(self.card, self.record())
+        return claims_table.summary_text(self.card, self.record())
 
     @property
     def _label(self) -> str:
         return self.preset if not self.overrides else f"{self.preset}, modified"
-
-
-def start(slug: str, **parameters: Any) -> Run:
-    """Begin a chapter's run: check every parameter against the card, before any compute.
-
-    Parameters not given take the card's defaults. InputError names an unknown chapter, an unknown or misspelt
-    parameter (those that papermill injected into the notebook too), a wrong type, or a value out of bounds.
-    """
-    card = cards.load(slug)
-    for name in _injected_by_papermill():
-        if name not in card.parameters:
-            raise unknown(f"parameter of {slug}", name, card.parameters)
-    values = card.values(overrides=parameters)
-    compilation.use_persistent_cache()
-    return Run(card, values)
-
-
-def _injected_by_papermill() -> list[str]:
-    """The names assigned in the cell that papermill adds to a notebook.
-
-    papermill only warns when a name is misspelt, and goes on; reading its cell closes that door.
-    """
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return []
-    shell = get_ipython()
-    executed = shell.user_ns.get("In", []) if shell is not None else []
-    for source in executed:
-        if source.startswith("# Parameters\n"):
-            return [
-                target.id
-                for statement in ast.parse(source).body
-                if isinstance(statement, ast.Assign)
-                for target in statement.targets
-                if isinstance(target, ast.Name)
-            ]
-    return []
 
 
 def _finite(value: Any) -> Any:

@@ -16,7 +16,7 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
 from deepphenomena import __version__
-from deepphenomena.book import cards, records
+from deepphenomena.book import cards, provenance, records, results
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
 from deepphenomena.book.run import CHECKPOINTS_VARIABLE
@@ -65,10 +65,12 @@ def execute(
     out = (out or default_output(slug, preset, values)).absolute()
     beside = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
     _check_writable(beside)
-    checkpoints = paths.cache() / "checkpoints" / f"{slug}-{_digest([values, __version__, records.code_state()[0]])}"
+    checkpoints = (
+        paths.cache() / "checkpoints" / f"{slug}-{_digest([preset, values, __version__, provenance.code_state()[0]])}"
+    )
     try:
         with _environment({CHECKPOINTS_VARIABLE: str(checkpoints), **environment.for_speed(), **_terminal()}):
-            _papermill(card, source, beside, {n: v for n, v in values.items() if v != card.values()[n]}, out)
+            _papermill(card, source, beside, {"preset": preset, **values}, out)
         record = records.read(beside)
         os.replace(beside, out)
     finally:
@@ -77,15 +79,21 @@ def execute(
     return out, record
 
 
-def record(slug: str, *, preset: str = QUICK) -> tuple[Path, Record]:
+def record(slug: str, *, preset: str = QUICK, reuse: str | None = None) -> tuple[Path, Record]:
     """Run a chapter under a preset and lift its record into `data/results/`.
 
-    A quick run is also what the chapter stores: its outputs are written back into the chapter's notebook.
+    A quick run is also what the chapter stores: its outputs are written back into the chapter's notebook. A larger
+    preset takes seeds that no earlier attempt used; `reuse` is the reason to take them all the same, and is shown.
+
+    Raises:
+        InputError: as for `execute`; seeds that were seen before; the preset smoke.
     """
+    results.check_recordable(cards.load(slug), preset, reuse=reuse)
     executed, made = execute(slug, preset=preset)
+    made = made.model_copy(update={"seeds_reused": reuse})
     if preset == QUICK:
         store(executed, notebook_path(slug))
-    return records.write(made), made
+    return results.write(made), made
 
 
 def store(executed: Path, chapter: Path) -> None:
@@ -108,11 +116,10 @@ def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:
     """
     found = []
     for card in sorted((cards.load(slug) for slug in cards.slugs()), key=lambda card: (card.part, card.slug)):
-        by_preset = {preset: records.recorded(card.slug, preset) for preset in (QUICK, *card.presets)}
+        by_preset = results.all_recorded(card)
         if runs is not None:
-            fresh = records.read(runs / card.part / f"{card.slug}.ipynb")
-            by_preset[fresh.preset] = fresh
-        found.append((card, {preset: made for preset, made in by_preset.items() if made is not None}))
+            by_preset, _ = results.beside_recorded(card, records.read(runs / card.part / f"{card.slug}.ipynb"))
+        found.append((card, by_preset))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,9 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from deepphenomena.book import cards, records, runner, scorecard, tables
-from deepphenomena.book.cards import QUICK, Card
+from deepphenomena.book import benchmarks, cards, claims_table, records, results, runner, scorecard, standing
+from deepphenomena.book.cards import Card
 from deepphenomena.book.records import Record
-from deepphenomena.book.scorecard import FULL
 from deepphenomena.runtime import paths
 from deepphenomena.runtime.errors import InputError
 
@@ -42,15 +42,15 @@ class RecordRenderer:
         try:
             shown = records.parse(data.content, env.docname)
             card = cards.load(shown.slug)
-            recorded = records.recorded(shown.slug, FULL)
+            by_preset, this = results.beside_recorded(card, shown)
         except InputError as error:
             _LOGGER.warning("%s", error, location=env.docname)
             return []
         env.note_dependency(str(cards.path(card.slug)))
-        env.note_dependency(str(records.recorded_path(card.slug, FULL)))
-        drawn = [shown, recorded] if recorded and (shown.preset != FULL or shown.overrides) else [shown]
-        env.temp_data[_DRAWN] = drawn
-        return [nodes.raw(text=tables.claims_html(card, drawn), format="html")]
+        for preset in card.order:
+            env.note_dependency(str(results.recorded_path(card.slug, preset)))
+        env.temp_data[_DRAWN] = (card, by_preset)
+        return [nodes.raw(text=claims_table.claims_html(card, by_preset, this), format="html")]
 
 
 class FigureRenderer:
@@ -76,7 +76,7 @@ def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
     title = next(doctree.findall(nodes.title), None)
     if drawn and title is not None:
         link = nodes.reference("", "Every claim, measured", refuri="#claims", internal=True)
-        words = "; ".join(f"{record.preset}: {tables.headline([record])}" for record in drawn)
+        words = standing.chapter_headline(*drawn).capitalize()
         title.parent.insert(1, nodes.paragraph("", "", nodes.Text(f"{words}. "), link, classes=["dp-headline"]))
 
 
@@ -114,22 +114,37 @@ class Benchmarks(SphinxDirective):
         self.env.note_dependency(str(file))
         if not file.is_file():
             return [nodes.paragraph(text="Not yet measured here; make bench writes the table.")]
-        return [nodes.raw(text=tables.benchmarks_html(json.loads(file.read_text())), format="html")]
+        return [nodes.raw(text=benchmarks.benchmarks_html(json.loads(file.read_text())), format="html")]
 
 
 class ScorecardHeadline(SphinxDirective):
-    """`{scorecard-headline}`: how many claims of how many chapters hold, for the quick and the recorded full runs."""
+    """`{scorecard-headline}`: how claims stand by their verdicts of record, in all and chapter by chapter."""
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
         chapters = _scores(self.env)
-        lines = [f"{len(chapters)} {'chapter' if len(chapters) == 1 else 'chapters'}"]
-        for preset in (QUICK, FULL):
-            run = [by_preset[preset] for _, by_preset in chapters if preset in by_preset]
-            if run:
-                lines.append(f"{preset}: {tables.headline(run)}")
+        counted = [chapter for chapter in chapters if standing.counts_in_headline(*chapter)]
+        number = f"{len(counted)} {'chapter' if len(counted) == 1 else 'chapters'}"
+        lines = [f"{number}, {standing.headline(standing.tally(chapters))}"]
+        for card, by_preset in chapters:
+            tested, total = card.coverage.share
+            lines.append(
+                f"{card.title}: {standing.chapter_headline(card, by_preset)}; "
+                f"{tested} of {total} figures, tables and theorems tested"
+            )
         items = [nodes.list_item("", nodes.paragraph(text=line)) for line in lines]
         return [nodes.bullet_list("", *items, classes=["dp-headline"])]
+
+
+def mark_measurements(app: Sphinx, doctree: nodes.document) -> None:
+    """Give the cell that measures a claim the address that "how tested" links to."""
+    for block in doctree.findall(nodes.literal_block):
+        for measured in re.findall(r"run\.(?:measure|compare)\(\s*[\"'](\w+)[\"']", block.astext()):
+            name = f"measures-{measured}"
+            if name not in doctree.ids:
+                target = nodes.target("", "", ids=[name])
+                block.parent.insert(block.parent.index(block), target)
+                doctree.ids[name] = target
 
 
 def _scores(env: BuildEnvironment) -> list[tuple[Card, dict[str, Record]]]:
@@ -198,6 +213,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("benchmarks", Benchmarks)
     app.connect("config-inited", serve_own_files)
     app.connect("doctree-read", put_verdicts_first)
+    app.connect("doctree-read", mark_measurements)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", mend_bibliography)
     app.connect("html-page-context", equip_scorecard)

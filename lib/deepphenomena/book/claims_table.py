@@ -1,0 +1,199 @@
+"""The tables of a chapter: its claims with every recorded run, its checks, the coverage of its paper."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+from deepphenomena.book import standing, tables
+from deepphenomena.book.cards import QUICK, Card
+from deepphenomena.book.claims import Check, CheckVerdict, Claim, Verdict
+from deepphenomena.book.records import Outcome, Record
+
+COLUMNS = ("Claim", "Paper", "Ours", "Bound", "Verdict of record", "Every run")
+
+
+def claims_html(card: Card, by_preset: Mapping[str, Record], this: Record | None = None) -> str:
+    """A chapter's claims, checks and coverage, as its page and its notebook show them.
+
+    Args:
+        card: the chapter's card.
+        by_preset: the recorded runs and the quick run, by preset.
+        this: a run that is neither, shown beside them: one with other parameters.
+    """
+    runs = [*by_preset.values(), *([this] if this else [])]
+    rows = [claim_row(card, claim, by_preset, this=this) for claim in card.claims]
+    columns = "".join(map(tables.column, COLUMNS))
+    table = tables.scrolling("What the paper claims, what was measured, and the verdict", columns, tables.body(rows))
+    made = "".join(f"<p><small>{html.escape(tables.provenance_text(run))}</small></p>" for run in runs)
+    voided = "".join(
+        f'<p class="dp-void">{html.escape(tables.run_name(run))}: {html.escape(run.void)}.</p>'
+        for run in runs
+        if run.void
+    )
+    return (
+        f'<div id="claims">{voided}{table}{checks_html(card, runs)}{coverage_html(card)}'
+        f"{tables.folded('What made each run', made)}</div>"
+    )
+
+
+def claim_row(
+    card: Card, claim: Claim, by_preset: Mapping[str, Record], *, this: Record | None = None, page: str = ""
+) -> str:
+    """A claim's row; `page` is its chapter's address where the row stands on another page."""
+    stands = standing.of_claim(card, claim.id, by_preset)
+    shown = this or stands.record or by_preset.get(QUICK)
+    outcome = shown.outcome(claim.id) if shown else None
+    verdicts = [stands.verdict, standing.agreement(card, claim.id, by_preset)]
+    attributes = (
+        f'data-verdict="{stands.verdict}" data-basis="{claim.basis}" data-quick="{verdicts[1] or "not measured"}"'
+    )
+    anchor = "" if page else f' id="claim-{claim.id}"'
+    cells = (
+        _sentence(claim, page),
+        _paper(claim),
+        _ours(claim, outcome, shown),
+        _bound(claim, outcome),
+        tables.verdict_html(stands.verdict) + tables.small(stands.reason),
+        _runs(card, claim, by_preset, this),
+    )
+    return (
+        f'<tr{anchor} {attributes}><th scope="row">{cells[0]}</th>'
+        + "".join(f"<td>{text}</td>" for text in cells[1:])
+        + "</tr>"
+    )
+
+
+def _sentence(claim: Claim, page: str) -> str:
+    sentence = html.escape(claim.claim)
+    linked = f'<a href="{page}#claim-{claim.id}">{sentence}</a>' if page else sentence
+    where = claim.where + ("; not checked against a source" if claim.unverified else "")
+    tested = f'<br><small><a href="{page}#measures-{claim.id}">how tested</a></small>'
+    return f"{linked}{tables.small(where)}{tested}"
+
+
+def _paper(claim: Claim) -> str:
+    return html.escape(claim.reported or "no number")
+
+
+def _ours(claim: Claim, outcome: Outcome | None, shown: Record | None) -> str:
+    if outcome is None or not outcome.sample.values:
+        return "–" + tables.small(claim.quantity)
+    text = tables.numbers(tables.measured_text(outcome.estimate, claim.unit))
+    text += tables.small(tables.difference_text(claim, outcome.estimate))
+    if outcome.reference:
+        scored = tables.measured_text(outcome.reference.estimate, claim.unit)
+        text += tables.small(f"{outcome.reference.name}: {scored}")
+    return text + tables.small(f"{claim.quantity} ({tables.run_name(shown)})")
+
+
+def _bound(claim: Claim, outcome: Outcome | None) -> str:
+    expectation = outcome.expectation if outcome else claim.expectation(QUICK)
+    basis = "the paper's number" if claim.basis == "number" else "the paper's direction"
+    return f"{html.escape(str(expectation))}{tables.small(f'from {basis}')}"
+
+
+def _runs(card: Card, claim: Claim, by_preset: Mapping[str, Record], this: Record | None) -> str:
+    lines = [_run(claim, run) for run in standing.recorded_runs(card, by_preset)]
+    if agrees := standing.agreement(card, claim.id, by_preset):
+        found = by_preset[QUICK].outcome(claim.id)
+        lines.append(f"quick: {tables.verdict_html(agrees)}{_value(claim, found)}")
+    if this:
+        lines.append(_run(claim, this))
+    return "".join(f"<div>{line}</div>" for line in lines) or "–"
+
+
+def _run(claim: Claim, run: Record) -> str:
+    found = run.outcome(claim.id)
+    line = f"{html.escape(tables.run_name(run))}: "
+    line += tables.verdict_html(found.verdict) + _value(claim, found) if found else "not in this record"
+    for attempt in reversed(run.attempts):
+        if claim.id in attempt.outcomes and run.preset != QUICK:
+            stood = attempt.outcomes[claim.id]
+            line += tables.small(f"attempt {attempt.attempt}: {stood.verdict}, {tables.measured_text(stood.estimate)}")
+    return line
+
+
+def _value(claim: Claim, found: Outcome) -> str:
+    if not found.sample.values:
+        return ""
+    return f"<br><small>{tables.numbers(tables.measured_text(found.estimate, claim.unit))}</small>"
+
+
+def checks_html(card: Card, runs: Sequence[Record]) -> str:
+    """The checks of our apparatus, folded: they never count as reproduced claims."""
+    if not card.checks:
+        return ""
+    columns = "".join(map(tables.column, ("Check", "Measured quantity", "Bound", *map(tables.run_name, runs))))
+    rows = [
+        f'<tr id="check-{check.id}"><th scope="row">{html.escape(check.check)}{tables.small(check.why or "")}'
+        f'<br><small><a href="#measures-{check.id}">how tested</a></small></th>'
+        f"{tables.cell(check.quantity)}{tables.cell(str(check.expectation(QUICK)))}"
+        + "".join(_check_cell(check, run) for run in runs)
+        + "</tr>"
+        for check in card.checks
+    ]
+    failed = {check.id for run in runs for check in run.checks if check.verdict is CheckVerdict.FAILED}
+    summary = f"{len(card.checks)} checks of our apparatus, {len(failed) or 'none'} failed"
+    return tables.folded(summary, tables.scrolling("Checks of our apparatus", columns, tables.body(rows)))
+
+
+def _check_cell(check: Check, run: Record) -> str:
+    found = run.outcome(check.id)
+    if found is None:
+        return tables.cell("not in this record")
+    measured = tables.numbers(tables.measured_text(found.estimate, check.unit))
+    return f"<td>{tables.verdict_html(found.verdict)}<br>{measured}{tables.small(found.reason)}</td>"
+
+
+def coverage_html(card: Card) -> str:
+    """What became of every figure, table and theorem of the paper, folded."""
+    rows = [
+        f'<tr><th scope="row">{html.escape(item.item)}</th>{tables.cell(item.shows)}<td>{_tested(item)}</td></tr>'
+        for item in card.coverage.items
+    ]
+    tested, total = card.coverage.share
+    columns = "".join(map(tables.column, ("Of the paper", "Shows", "Tested by")))
+    source = f"List made from: {card.coverage.source}"
+    source += "" if card.coverage.complete else " It may be incomplete."
+    table = tables.scrolling("Coverage of the paper", columns, tables.body(rows))
+    summary = f"{tested} of {total} figures, tables and theorems of the paper are tested"
+    return tables.folded(summary, f"{table}<p><small>{html.escape(source)}</small></p>")
+
+
+def _tested(item) -> str:
+    if item.not_attempted:
+        return f"not attempted: {html.escape(item.not_attempted)}"
+    return ", ".join(f'<a href="#claim-{claim}"><code>{claim}</code></a>' for claim in item.claims)
+
+
+def claims_text(card: Card, record: Record) -> str:
+    """A record's claims and checks as plain text for a terminal: verdict, id, measured and expected."""
+    lines = [f"{card.title} ({tables.run_name(record)})"]
+    for measured in card.measured:
+        found = record.outcome(measured.id)
+        verdict = found.verdict if found else Verdict.NOT_MEASURED
+        value = tables.measured_text(found.estimate, measured.unit) if found else "–"
+        kind = "" if isinstance(measured, Claim) else "check "
+        expected = measured.expectation(record.preset)
+        lines.append(
+            f"  {tables.SYMBOLS[verdict]} {verdict:<22} {kind}{measured.id:<32} {value:<36} expected {expected}"
+        )
+        if found and verdict not in (Verdict.REPRODUCED_SIZE, Verdict.REPRODUCED_DIRECTION, CheckVerdict.PASSED):
+            lines.append(f"      {found.reason}")
+    if record.void:
+        lines.append(f"  no verdict counts: {record.void}")
+    elif record.preset == QUICK:
+        lines.append("  a quick run has no share in any headline; it is compared with the recorded runs")
+    return "\n".join(lines)
+
+
+def summary_text(card: Card, record: Record) -> str:
+    """Verdict (of what no clock measures), id and expectation of every claim and check: what nbval compares."""
+    rows = [
+        (
+            "timed" if measured.timed else record.outcome(measured.id).verdict,
+            measured.id,
+            measured.expectation(record.preset),
+        )
+        for measured in card.measured
+    ]
+    return "\n".join(f"{verdict:<22} {name:<32} expected {expected}" for verdict, name, expected in rows)

@@ -1,0 +1,104 @@
+"""Provenance: on what machine, with what versions, code and data a run was made."""
+
+import datetime
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pydantic
+
+from deepphenomena.runtime import paths
+
+_PACKAGES = ("deepphenomena", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+class _Recorded(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetUse(_Recorded):
+    """A dataset that a run used, by checksum, and what served it."""
+
+    name: str
+    split: str
+    n: int
+    sha256: str
+    provenance: str
+    licence: str
+
+
+class Provenance(_Recorded):
+    """Where and with what a run was made. `clean` is False where tracked code differed from the commit."""
+
+    started: datetime.datetime
+    wall_seconds: float
+    device: str
+    backend: str
+    device_count: int
+    cpu_count: int
+    versions: dict[str, str]
+    commit: str | None
+    clean: bool | None
+
+
+def provenance(started: datetime.datetime) -> Provenance:
+    """Where and with what a run that began at `started` (UTC) is being made, now that it ends."""
+    import jax  # a card or a scorecard is read without starting JAX
+
+    device = jax.devices()[0]
+    commit, clean = code_state()
+    return Provenance(
+        started=started,
+        wall_seconds=round((datetime.datetime.now(datetime.UTC) - started).total_seconds(), 2),
+        device=processor() if device.platform == "cpu" else device.device_kind,
+        backend=device.platform,
+        device_count=jax.device_count(),
+        cpu_count=os.cpu_count() or 1,
+        versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        commit=commit,
+        clean=clean,
+    )
+
+
+def code_state() -> tuple[str | None, bool | None]:
+    """(commit, clean) of the clone this library runs from; of the commit it was installed from; or (None, None)."""
+    root = paths.repository()
+    if root is not None:
+        commit = _git(root, "rev-parse", "HEAD")
+        # A recorded run rewrites notebooks and results; only a change of code or of a card makes it another experiment.
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "lib", "chapters/**/*.yaml")
+        return commit, (None if changed is None else changed == "")
+    try:
+        origin = json.loads(importlib.metadata.distribution("deepphenomena").read_text("direct_url.json") or "{}")
+    except (importlib.metadata.PackageNotFoundError, json.JSONDecodeError):
+        return None, None
+    return origin.get("vcs_info", {}).get("commit_id"), None
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+@functools.cache
+def processor() -> str:
+    """The name of this machine's processor, as its maker gives it where Linux tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
