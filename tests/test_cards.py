@@ -1,41 +1,11 @@
-"""Cards: declared once, checked at every door, and every fault named with its mend."""
-
-import copy
+"""Cards: declared once, checked at every door, and every fault named with its fix."""
 
 import pytest
 import yaml
+from example_card import CONTENT, changed
 
 from deepphenomena.book import cards
 from deepphenomena.runtime.errors import InputError
-
-CARD = {
-    "slug": "example",
-    "title": "An example",
-    "part": "training-dynamics",
-    "summary": "For tests.",
-    "paper": {
-        "title": "T",
-        "authors": ["A"],
-        "year": 2020,
-        "venue": "arXiv",
-        "bibtex": "a2020t",
-        "arxiv": "2000.00000",
-    },
-    "datasets": ["mnist"],
-    "parameters": {
-        "seeds": {"default": 3, "type": "int", "minimum": 1, "help": "seeds"},
-        "first_seed": {"default": 0, "type": "int", "minimum": 0, "help": "first seed"},
-        "width": {"default": 64, "type": "int", "minimum": 8, "maximum": 512, "unit": "units", "help": "width"},
-        "learning_rate": {"default": 0.1, "type": "float", "minimum": 0.0, "help": "rate"},
-        "rates": {"default": [1.0, 2.0], "type": "list[float]", "minimum": 0, "help": "rates"},
-        "dataset": {"default": "mnist", "type": "str", "choices": ["mnist", "cifar10"], "help": "data"},
-        "augment": {"default": False, "type": "bool", "help": "augmentation"},
-    },
-    "presets": {"full": {"width": 512, "seeds": 5}},
-    "claims": [
-        {"id": "gap", "claim": "C.", "where": "Section 1", "quantity": "q", "expect": {"quick": {"at_most": 1}}}
-    ],
-}
 
 
 def write(folder, content, name="example"):
@@ -47,7 +17,7 @@ def write(folder, content, name="example"):
 
 @pytest.fixture
 def card(tmp_path):
-    return cards.read(write(tmp_path, CARD))
+    return cards.read(write(tmp_path, CONTENT))
 
 
 def test_a_preset_overrides_defaults_and_a_parameter_overrides_the_preset(card):
@@ -71,6 +41,10 @@ def test_a_preset_overrides_defaults_and_a_parameter_overrides_the_preset(card):
         ({"rates": [1.0, "x"]}, ["rates", "str"]),
         ({"dataset": "mnits"}, ["dataset", "mnist, cifar10"]),
         ({"augment": 1}, ["augment", "int", "true or false"]),
+        ({"network": "mpl-64"}, ["network", "'mpl-64'", "of the form (mlp|cnn)-", "network=mlp-64"]),
+        ({"batch_size": 33}, ["batch_size", "33", "a multiple of 2"]),
+        ({"samples": 65}, ["samples", "65", "a multiple of 'batch_size', which is 32", "samples=64"]),
+        ({"batch_size": 48}, ["samples", "64", "which is 48"]),
     ],
 )
 def test_a_value_that_cannot_be_is_named_with_what_is_allowed(card, overrides, words):
@@ -112,19 +86,6 @@ def test_a_text_that_is_no_such_value_is_refused(card, name, text):
         card.parse(name, text)
 
 
-def changed(path, value):
-    content = copy.deepcopy(CARD)
-    *parents, last = path
-    node = content
-    for key in parents:
-        node = node[key]
-    if value is None:
-        del node[last]
-    else:
-        node[last] = value
-    return content
-
-
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
@@ -141,6 +102,27 @@ def changed(path, value):
         (["presets", "full", "widht"], 3, ["full", "widht", "did you mean 'width'"]),
         (["presets", "full", "width"], 3, ["full", "width", "from 8 to 512"]),
         (["presets", "quick"], {}, ["quick", "defaults"]),
+        (["presets", "full", "samples"], 65, ["samples", "multiple of 'batch_size'"]),
+        (["rules", 0, "multiple_of"], "batch", ["batch", "did you mean 'batch_size'"]),
+        (["claims", 0, "basis"], None, ["'gap'", "basis", "number", "direction"]),  # cards of the first edition
+        (["order"], None, ["order", "quick to the one nearest the paper"]),
+        (["coverage"], None, ["coverage", "every figure, table and theorem"]),
+        (["order"], ["quick", "full"], ["order", "larger"]),
+        (["order"], ["full", "quick", "larger"], ["order", "begin with quick"]),
+        (["order"], ["quick", "full", "larger", "smoke"], ["order", "smoke"]),
+        (["power", "full", "seeds"], 8, ["8 seeds", "'full'", "5"]),
+        (["power", "quick"], {"seeds": 3, "note": "N."}, ["power", "quick"]),
+        (["power", "full", "expected"], {"gpa": {"half_width": 1, "margin": 2}}, ["gpa", "did you mean 'gap'"]),
+        (["claims", 1, "paper", "low"], 5, ["low, value and high"]),
+        (["claims", 0, "scale"], "logarithmic", ["scale", "logarithmic", "log"]),
+        (["checks", 0, "id"], "gap", ["'gap' stands twice"]),
+        (["coverage", "items", 0, "claims"], ["gap", "gpa"], ["gpa", "claims are gap, size, ratio"]),
+        (["coverage", "items", 0, "claims"], ["size"], ["claim 'gap'", "no item of coverage"]),
+        (["coverage", "items", 2, "not_attempted"], None, ["Figure 3", "not_attempted"]),
+        (["coverage", "items", 2, "item"], "Table 2", ["Table 2 twice"]),
+        (["paper", "arxiv"], "1834.00001", ["1834.00001", "no month 34"]),
+        (["paper", "arxiv"], "1806.0539", ["1806.0539", "5 digits"]),
+        (["paper", "arxiv"], "0612.1234", ["0612.1234", "0704"]),
         (["slug"], "other", ["other", "example.yaml"]),
         (["part"], "generalization", ["generalization"]),
     ],
@@ -156,25 +138,18 @@ def test_a_card_s_fault_is_named_by_file_and_key(tmp_path, path, value, words):
 
 def test_a_claim_s_id_stands_once(tmp_path):
     with pytest.raises(InputError, match="'gap' stands twice"):
-        cards.read(write(tmp_path, changed(["claims"], CARD["claims"] * 2)))
+        cards.read(write(tmp_path, changed(["claims"], CONTENT["claims"] * 2)))
 
 
 def test_a_key_given_twice_is_refused(tmp_path):
     with pytest.raises(InputError, match="'slug' stands twice"):
-        cards.read(write(tmp_path, yaml.safe_dump(CARD) + "slug: example\n"))
+        cards.read(write(tmp_path, yaml.safe_dump(CONTENT) + "slug: example\n"))
 
 
 @pytest.mark.parametrize("text", ["[unclosed", "- a list", "", "!!python/object/apply:os.getcwd []"])
 def test_a_file_that_is_no_card_is_refused(tmp_path, text):
     with pytest.raises(InputError, match=r"example\.yaml"):
         cards.read(write(tmp_path, text))
-
-
-def test_the_preset_is_told_from_the_values(card):
-    assert card.nearest_preset(card.values()) == ("quick", {})
-    assert card.nearest_preset(card.values("full")) == ("full", {})
-    assert card.nearest_preset(card.values("full", {"learning_rate": 1.0})) == ("full", {"learning_rate": 1.0})
-    assert card.nearest_preset(card.values(overrides={"width": 65})) == ("quick", {"width": 65})
 
 
 def test_an_unknown_chapter_is_named_with_those_there_are():

@@ -1,6 +1,5 @@
 """Chapters: each keeps its promises to the card, and its verdicts can fail. nbval re-runs them beside these tests."""
 
-import ast
 import json
 import re
 import shlex
@@ -9,8 +8,8 @@ import nbformat
 import papermill
 import pytest
 
-from deepphenomena.book import cards, records, runner
-from deepphenomena.book.claims import Verdict
+from deepphenomena.book import cards, judging, parameters_cell, records, results, runner
+from deepphenomena.book.claims import judge
 
 SLUGS = cards.slugs()
 CATAPULT = "large_learning_rate_phase"
@@ -37,34 +36,22 @@ def code_cells(slug, tag=None):
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_the_parameters_cell_holds_exactly_the_card_s_defaults(slug):
+def test_the_parameters_cell_is_the_one_that_the_card_gives(slug):
     (cell,) = code_cells(slug, "parameters")
-    card = cards.load(slug)
-    lines = cell.source.splitlines()
-    assigned = {node.target.id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
-    assert list(assigned) == list(card.parameters)
-    assert assigned == card.values()
-    for line, (name, parameter) in zip(lines, card.parameters.items(), strict=True):
-        assert line.startswith(f"{name}: {parameter.type.split('[')[0]} = "), "papermill reads the type from here"
-        unit = f" ({parameter.unit})" if parameter.unit else ""
-        assert line.endswith(f"# {parameter.help}{unit}"), "papermill reads the help from here"
+    assert cell.source == parameters_cell.source(cards.load(slug)), f"run: deepphenomena parameters {slug}"
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_start_is_given_every_parameter_by_its_own_name(slug):
-    # A parameter that is not passed on would be overridden in the notebook and recorded at its default.
-    calls = [
-        node
-        for cell in code_cells(slug)
-        if "deepphenomena.start(" in cell.source
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "deepphenomena.start"
-    ]
-    (call,) = calls
-    assert [ast.literal_eval(argument) for argument in call.args] == [slug]
-    assert {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords} == {
-        name: name for name in cards.load(slug).parameters
-    }
+def test_the_run_is_told_all_of_its_parameters(slug):
+    (cell,) = [cell for cell in code_cells(slug) if "deepphenomena.start(" in cell.source]
+    assert f'run = deepphenomena.start("{slug}", globals())' in cell.source
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_claim_and_check_is_measured_in_a_cell_that_a_page_can_link_to(slug):
+    code = "\n".join(cell.source for cell in code_cells(slug))
+    measured = set(re.findall(r"run\.(?:measure|compare)\(\s*[\"'](\w+)[\"']", code))
+    assert measured == {one.id for one in cards.load(slug).measured}
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -94,15 +81,17 @@ def test_no_measurement_is_typed_into_prose(slug):
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_every_claim_has_a_value_an_interval_and_a_verdict(slug):
+def test_every_claim_and_check_has_a_value_and_a_verdict_in_every_recorded_run(slug):
+    card, recorded = cards.load(slug), results.all_recorded(cards.load(slug))
     for preset in ("quick", "full"):
-        made = records.recorded(slug, preset)
-        assert made is not None, f"record it: deepphenomena record {slug} --preset {preset}"
-        assert [outcome.id for outcome in made.outcomes] == [claim.id for claim in cards.load(slug).claims]
-        for outcome in made.outcomes:
-            assert outcome.verdict != Verdict.NOT_MEASURED
-            assert outcome.estimate.n >= 3
-            assert outcome.estimate.low is not None or outcome.estimate.mean is None
+        assert preset in recorded, f"record it: deepphenomena record {slug} --preset {preset}"
+    for made in recorded.values():
+        assert [outcome.id for outcome in made.outcomes] == [claim.id for claim in card.claims]
+        assert [outcome.id for outcome in made.checks] == [check.id for check in card.checks]
+        for outcome in (*made.outcomes, *made.checks):
+            assert outcome.verdict != "not measured"
+            assert outcome.estimate.n >= 3 or outcome.exact
+        assert made.void is None
         assert made.overrides == {}
         assert made.datasets
         assert made.provenance.commit
@@ -110,25 +99,25 @@ def test_every_claim_has_a_value_an_interval_and_a_verdict(slug):
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_stored_outputs_and_the_recorded_quick_run_are_one(slug):
-    kept = records.recorded(slug, "quick").model_copy(update={"replaces": None})  # what it replaced is not the run's
-    assert records.read(runner.notebook_path(slug)) == kept
+    stored, kept = records.read(runner.notebook_path(slug)), results.recorded(slug, "quick")
+    assert stored == kept.model_copy(update={"attempt": 1, "attempts": []})  # what came before is not the run's
 
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_recorded_verdicts_follow_from_recorded_values_and_the_card(slug):
     card = cards.load(slug)
-    for preset in ("quick", "full"):
-        for outcome in records.recorded(slug, preset).outcomes:
-            values = [float("nan") if value is None else value for value in outcome.values]
-            assert records.outcome(card.claim(outcome.id), values, preset) == outcome, "the card moved after the run"
+    for preset, made in results.all_recorded(card).items():
+        samples = {one.id: one.sample for one in (*made.outcomes, *made.checks)}
+        nulls = {one.id: (one.reference.name, one.reference.sample) for one in made.outcomes if one.reference}
+        claims, checks, _ = judging.judged(card, preset, samples, nulls)
+        assert (claims, checks) == (made.outcomes, made.checks), "the card moved after the run"
 
 
 def test_papermill_with_a_good_override_changes_the_result(tmp_path):
-    smoke = cards.load(CATAPULT).presets["smoke"]
     made = []
     for name, width in (("one", 16), ("other", 24)):
         file = tmp_path / f"{name}.ipynb"
-        parameters = smoke | {"widths": [8, width]}
+        parameters = {"preset": "smoke", "widths": [8, width]}
         papermill.execute_notebook(
             str(runner.notebook_path(CATAPULT)),
             str(file),
@@ -139,7 +128,8 @@ def test_papermill_with_a_good_override_changes_the_result(tmp_path):
         made.append(records.read(file))
     assert made[1].parameters["widths"] == [8, 24]
     assert made[1].overrides == {"widths": [8, 24]}
-    assert made[0].outcome("catapult_curvature_falls").values != made[1].outcome("catapult_curvature_falls").values
+    curvatures = [one.outcome("catapult_curvature_falls").sample.values for one in made]
+    assert curvatures[0] != curvatures[1]
     assert made[0].outcome("maximal_rate") == made[1].outcome("maximal_rate")  # the solvable model has no such width
 
 
@@ -188,9 +178,12 @@ def test_half_the_measured_curvature_turns_verdicts(tmp_path):
         str(broken), str(tmp_path / "out.ipynb"), parameters=small, progress_bar=False, kernel_name="python3"
     )
     made = records.read(tmp_path / "out.ipynb")
-    for claim in ("exact_update", "critical_rate", "maximal_rate", "relu_maximal_rate", "linear_model_maximal_rate"):
-        assert made.outcome(claim).verdict == Verdict.NOT_REPRODUCED, claim
-        assert records.recorded(CATAPULT, "quick").outcome(claim).verdict == Verdict.REPRODUCED, claim
+    assert "exact_update" in made.void, "a failing check voids the run"
+    card, recorded = cards.load(CATAPULT), results.recorded(CATAPULT, "quick")
+    for name in ("exact_update", "critical_rate", "maximal_rate", "relu_maximal_rate", "linear_model_maximal_rate"):
+        measured, expectation = card.find(name), card.find(name).expectation("quick")
+        assert judge(measured, made.outcome(name).sample, expectation).holds is False, name
+        assert judge(measured, recorded.outcome(name).sample, expectation).holds, name
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -1,4 +1,4 @@
-"""The `deepphenomena` command: what works, and that whatever does not is one line with the mend."""
+"""The `deepphenomena` command: what works, and that whatever does not is one line with the fix."""
 
 import json
 import os
@@ -10,15 +10,15 @@ import time
 import nbformat
 import pytest
 
-from deepphenomena.book import cards, cli, records, runner
+from deepphenomena.book import cards, cli, parameters_cell, records, results, runner
 from deepphenomena.runtime import paths
 
 SLUG = "large_learning_rate_phase"
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # papermill and its kernels warn of what no user can mend
 
-START = f"import deepphenomena\nrun = deepphenomena.start('{SLUG}', seeds=seeds)"
-MEASURE = "run.measure('maximal_rate', [4.0 + 0.01 * seed for seed in run.seeds])"
+START = f"import deepphenomena\nrun = deepphenomena.start('{SLUG}', globals())"
+MEASURE = "run.measure('relu_maximal_rate', [12.0 + 0.01 * seed for seed in run.seeds])"
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def tiny(tmp_path, monkeypatch):
     """The chapter's card with a notebook that runs in a moment, and a results folder of its own."""
 
     def write(*sources):
-        parameters = nbformat.v4.new_code_cell("seeds: int = 3", metadata={"tags": ["parameters"]})
+        parameters = nbformat.v4.new_code_cell(
+            parameters_cell.source(cards.load(SLUG)), metadata={"tags": ["parameters"]}
+        )
         cells = [parameters, *(nbformat.v4.new_code_cell(source) for source in sources)]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "tiny.ipynb")
@@ -66,7 +68,7 @@ def test_run_writes_the_executed_notebook_and_prints_verdicts(command, tiny, tmp
     out_file = tmp_path / "out" / "run.ipynb"
     status, out, _ = command("run", SLUG, "-p", "seeds=4", "--out", out_file)
     assert status == 0
-    assert "✓ reproduced      maximal_rate" in out
+    assert "✓ reproduced (size)      relu_maximal_rate" in out
     assert str(out_file) in out
     assert records.read(out_file).parameters["seeds"] == 4
     assert [file.name for file in out_file.parent.iterdir()] == ["run.ipynb"]
@@ -75,16 +77,18 @@ def test_run_writes_the_executed_notebook_and_prints_verdicts(command, tiny, tmp
 def test_record_keeps_the_record_and_stores_the_quick_outputs(command, tiny, tmp_path):
     status, out, _ = command("record", SLUG)
     assert status == 0, out
-    kept = records.recorded(SLUG, "quick")
-    assert kept.outcome("maximal_rate").verdict == "reproduced"
+    kept = results.recorded(SLUG, "quick")
+    assert kept.outcome("relu_maximal_rate").verdict == "reproduced (size)"
     stored = nbformat.read(tmp_path / "tiny.ipynb", as_version=4)
     assert "papermill" not in json.dumps(stored)
     assert records.read(tmp_path / "tiny.ipynb") == kept
     status, out, _ = command("scorecard")
-    assert "1 of 20 claims reproduced" in out
+    assert "no claim has a recorded run" in out, "a quick run counts for nothing"
+    assert "quick: no decided record" in out
     status, out, _ = command("scorecard", "--json")
     claims = {claim["id"]: claim for chapter in json.loads(out)["chapters"] for claim in chapter["claims"]}
-    assert claims["maximal_rate"]["runs"]["quick"]["verdict"] == "reproduced"
+    assert claims["relu_maximal_rate"]["verdict"] == "not measured"
+    assert claims["relu_maximal_rate"]["measurements"][0]["verdict"] == "reproduced (size)"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +97,8 @@ def test_record_keeps_the_record_and_stores_the_quick_outputs(command, tiny, tmp
         (["run", "large_learning_rate"], ["unknown chapter 'large_learning_rate'", SLUG]),
         (["run", "../etc/passwd"], ["unknown chapter"]),
         (["run", SLUG, "--preset", "ful"], ["unknown preset", "did you mean 'full'"]),
+        (["record", SLUG, "--preset", "smoke"], ["smoke", "not judged"]),
+        (["record", SLUG, "--preset", "full"], ["seeds 0 to 4", "attempt 1 used", "first_seed: 5", "--reuse-seeds"]),
         (["record", SLUG, "--preset", "huge"], ["unknown preset", "full, paper, quick, smoke"]),
         (["run", SLUG, "-p", "sedes=3"], ["unknown parameter", "did you mean 'seeds'"]),
         (["run", SLUG, "-p", "seeds=three"], ["seeds", "'three'", "a whole number", "seeds=3"]),
@@ -197,7 +203,7 @@ def alive(group):
 def test_an_interrupt_that_nobody_heard_is_raised_again():
     program = """
 import signal, time
-from deepphenomena import cli
+from deepphenomena.book import cli
 cli._SECONDS_TO_STOP = 1
 
 class Deaf:

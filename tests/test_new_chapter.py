@@ -37,6 +37,8 @@ def clone(tmp_path, monkeypatch):
         ({"slug": "../escape"}, "small letters"),
         ({"part": "../x"}, "joined by hyphens"),
         ({"paper": "10.1000/182"}, "arXiv number"),
+        ({"paper": "arXiv:1834.00001"}, "no month 34"),
+        ({"paper": "arXiv:2001.0001"}, "5 digits"),
     ],
 )
 def test_what_cannot_be_a_chapter_is_refused_and_nothing_written(clone, arguments, words):
@@ -66,12 +68,12 @@ def test_it_has_its_place_in_the_book(clone, part):
 
 def test_the_command_runs_and_records_it(clone, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(clone / "lib"), "DEEPPHENOMENA_CACHE": str(tmp_path / "cache")}
-    command = [sys.executable, "-c", "from deepphenomena import cli; cli.main()"]
+    command = [sys.executable, "-c", "from deepphenomena.book import cli; cli.main()"]
     done = subprocess.run(
         [*command, "new", "my_paper", "--paper", "arXiv:2001.00001"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    for preset in ("quick", "full"):
-        assert (clone / "data" / "results" / "my_paper" / f"{preset}.json").is_file()
+    assert [file.name for file in (clone / "data" / "results" / "my_paper").iterdir()] == ["quick.json"]
     scorecard = subprocess.run([*command, "scorecard"], env=environment, capture_output=True, text=True).stdout
-    assert "✓ reproduced      more_data_helps" in scorecard
+    assert scorecard.startswith("no claim has a recorded run"), "a template counts for nothing"
+    assert "a draft, which counts for nothing" in scorecard

@@ -18,17 +18,18 @@ from dask_processes import cluster, free_port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepphenomena.book import cards, cli, runner, sweeps
+from deepphenomena.book import cards, cli, judging, parameters_cell, provenance, records, runner, sweeps
+from deepphenomena.book.claims import Sample
 from deepphenomena.book.sweeps import cluster as sweep_cluster
 from deepphenomena.book.sweeps import worker
 from deepphenomena.book.sweeps.store import Store
 from deepphenomena.runtime.errors import InputError, RunError
 
 SLUG = "large_learning_rate_phase"
-START = f"run = deepphenomena.start('{SLUG}', seeds=seeds, first_seed=first_seed)"
+START = f"run = deepphenomena.start('{SLUG}', globals())"
 MEASURE = (
     "import time; time.sleep(pause)\n"
-    "run.measure('maximal_rate', [4.0 + 0.01 * seed for seed in run.seeds])\n"
+    "run.measure('relu_maximal_rate', [12.0 + 0.01 * seed for seed in run.seeds])\n"
     "assert seeds != 13, 'an unlucky number'"
 )
 
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # papermill, Dask and their s
 
 def write_chapter(file: Path, *sources: str, pause: float = 0.0) -> None:
     """A notebook that runs in a moment under the chapter's card."""
-    parameters = nbformat.v4.new_code_cell("seeds: int = 3\nfirst_seed: int = 0", metadata={"tags": ["parameters"]})
+    parameters = nbformat.v4.new_code_cell(parameters_cell.source(cards.load(SLUG)), metadata={"tags": ["parameters"]})
     start = f"import deepphenomena\npause = {pause}\n{START}"
     cells = [parameters, *(nbformat.v4.new_code_cell(source) for source in (start, *sources, "run.verdict()"))]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -56,20 +57,18 @@ def chapter(tmp_path, monkeypatch):
 def record_of(task):
     """A record as a run of the task would leave it, without running."""
     values = cards.load(task.slug).values(task.preset, task.overrides)
-    from deepphenomena.book import records
-
     started = pd.Timestamp("2026-01-01", tz="UTC").to_pydatetime()
-    claim = cards.load(task.slug).claim("maximal_rate")
-    measured = [4.0 + 0.01 * seed for seed in range(values["first_seed"], values["first_seed"] + values["seeds"])]
+    claim = cards.load(task.slug).claim("relu_maximal_rate")
+    measured = [12.0 + 0.01 * seed for seed in range(values["first_seed"], values["first_seed"] + values["seeds"])]
     return records.Record(
         slug=task.slug,
         preset=task.preset,
         overrides=task.overrides,
         parameters=values,
-        outcomes=[records.outcome(claim, measured, task.preset)],
+        outcomes=[judging.outcome(claim, task.preset, Sample(values=measured), None)],
         series={},
         datasets=[],
-        provenance=records.provenance(started),
+        provenance=provenance.provenance(started),
     )
 
 
@@ -299,7 +298,7 @@ def test_a_result_that_went_with_its_worker_is_made_again_and_only_a_lost_schedu
 SWEEP = """
 import sys
 from pathlib import Path
-from deepphenomena import cli, runner
+from deepphenomena.book import cli, runner
 notebook, slug, out, scheduler = sys.argv[1:]
 runner.notebook_path = lambda slug: Path(notebook)
 sys.argv = ["deepphenomena", "sweep", slug, "-p", "first_seed=0..5", "--scheduler", scheduler, "--out", out]

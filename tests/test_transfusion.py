@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from deepphenomena import figures, nets
-from deepphenomena.book import cards, records, runner
-from deepphenomena.book.claims import Verdict, judge
+from deepphenomena.book import cards, results, runner
+from deepphenomena.book.claims import Sample, judge
 from deepphenomena.papers.transfusion import gabor, starts
 from deepphenomena.runtime.errors import InputError
 
@@ -45,8 +45,9 @@ def invented(world, space):
         wide, made = name == space["wide"], {}
         time = np.arange(space["records"] + 1) / 4
         for start, before in begin.items():
-            end = world["ends"](start, few, wide) + 0.001 * k
-            curve = 0.5 + (end - 0.5) * (1 - np.exp(-world["rates"][start] * time))
+            scatter = 1e-4 * k * len(start)  # seeds differ, and not alike for all starts
+            end = world["ends"](start, few, wide) + 0.001 * k + scatter * (1 + wide)
+            curve = 0.5 + (end - 0.5) * (1 - np.exp(-world["rates"][start] * (1 + 10 * scatter) * time))
             curve[-1], after = end, before
             if world["moved"](wide):  # above the first block, to weights that all transferred networks share
                 key = jax.random.key(100 if start == "transfer" else 200 + k)
@@ -79,7 +80,10 @@ def verdicts(world, monkeypatch, *, leak):
             space["training"] = types.SimpleNamespace(train=untrained)
         if cell.id == "fine_tune":
             space["fine_tune"] = invented(world, space)
-    return {outcome.id: outcome.verdict for outcome in space["run"].record().outcomes}
+    card, handed = cards.load(CHAPTER), space["run"].record()
+    # A failing check voids a run; here each claim is looked at by itself.
+    samples = {measured.id: handed.outcome(measured.id).sample for measured in card.measured}
+    return {one.id: judge(one, samples[one.id], one.expectation("quick")).holds for one in card.measured}
 
 
 # An invented training does not decide these: they are taken from scores and filters of the weights themselves.
@@ -88,14 +92,14 @@ SCORES, FILTERS = "mixed_over_pathologies", "no_gabors_from_scratch"
 
 def test_a_world_as_the_paper_s_reproduces_every_claim(monkeypatch):
     made = verdicts(PAPER, monkeypatch, leak=False)
-    assert {made[claim] for claim in made.keys() - {SCORES}} == {Verdict.REPRODUCED}, made
+    assert {made[claim] for claim in made.keys() - {SCORES, FILTERS}} == {True}, made
 
 
 def test_the_opposite_world_fails_every_claim(monkeypatch):
     # Its narrow networks stay where they began, the transferred ones together, so that pair has nothing to fail on.
     made = verdicts(OPPOSITE, monkeypatch, leak=True)
     judged = made.keys() - {SCORES, FILTERS, "starts_end_apart"}
-    assert {made[claim] for claim in judged} == {Verdict.NOT_REPRODUCED}, made
+    assert {made[claim] for claim in judged} == {False}, made
 
 
 def test_first_filters_that_become_gabor_functions_fail_the_claim():
@@ -107,8 +111,8 @@ def test_first_filters_that_become_gabor_functions_fail_the_claim():
         made = starts.synthetic_gabor(fresh, key=jax.random.key(seed))
         after, before = (float(jnp.mean(gabor.fit(starts.first_kernel(p)))) for p in (made, fresh))
         rises.append(after - before)
-    assert judge(rises, claim.expectation("quick")) == Verdict.NOT_REPRODUCED
-    assert judge([0.0, 0.001, -0.001], claim.expectation("quick")) == Verdict.REPRODUCED
+    assert judge(claim, Sample(values=rises), claim.expectation("quick")).holds is False
+    assert judge(claim, Sample(values=[0.0, 0.001, -0.001]), claim.expectation("quick")).holds
 
 
 def test_unknown_targets_are_refused_before_any_compute():
@@ -117,6 +121,6 @@ def test_unknown_targets_are_refused_before_any_compute():
 
 
 def test_the_recorded_full_run_is_of_real_images():
-    made = records.recorded(CHAPTER, "full")
+    made = results.recorded(CHAPTER, "full")
     assert {"chest_xray_64", "brain_mri_64", "malaria_cells_50"} <= {use.name for use in made.datasets}
     assert all(np.isfinite(made.series["table"][column]).all() for column in ("auc", "low", "high"))

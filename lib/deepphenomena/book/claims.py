@@ -211,6 +211,8 @@ def judge(measured: Measured, sample: Sample, expectation: Expectation, *, null:
     same number, fewer than three seeds, and a quantity that a null model (`null`) meets as well.
     """
     values = sample.values
+    if not values:
+        return Judgement(None, "no value was handed over")
     step = float(np.max(sample.resolution, initial=0.0))
     found = sample.estimate(measured)
     if sample.censored and any(sample.censored):

@@ -177,7 +177,11 @@ def claims_text(card: Card, record: Record) -> str:
         lines.append(
             f"  {tables.SYMBOLS[verdict]} {verdict:<22} {kind}{measured.id:<32} {value:<36} expected {expected}"
         )
-        if found and verdict not in (Verdict.REPRODUCED_SIZE, Verdict.REPRODUCED_DIRECTION, CheckVerdict.PASSED):
+        if (
+            found
+            and not record.void
+            and verdict not in (Verdict.REPRODUCED_SIZE, Verdict.REPRODUCED_DIRECTION, CheckVerdict.PASSED)
+        ):
             lines.append(f"      {found.reason}")
     if record.void:
         lines.append(f"  no verdict counts: {record.void}")

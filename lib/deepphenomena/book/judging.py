@@ -20,7 +20,7 @@ def outcome(measured: Claim | Check, preset: str, sample: Sample | None, null: t
         expectation=expectation,
         reference=null and Reference(name=null[0], sample=null[1], estimate=null[1].estimate(measured)),
         verdict=undecided if sample.values else none,
-        reason=judgement.reason if sample.values else "no value was handed over",
+        reason=judgement.reason,
     )
 
 

@@ -73,7 +73,9 @@ def difference_text(claim: Claim, estimate: Estimate) -> str:
     value = difference(claim, estimate)
     if value is None:
         return ""
-    return f"ours / paper's: {value:.3g}" if claim.scale is Scale.LOG else f"ours − paper's: {value:+.3g}"
+    if claim.scale is Scale.LOG:
+        return f"ours / paper's: {value:.3g}"
+    return f"ours − paper's: {round(value, 12) + 0:+.3g}"  # rounding errors of the mean are no difference
 
 
 def provenance_text(record: Record) -> str:

@@ -98,7 +98,7 @@ class Store:
                 "low": outcome.estimate.low,
                 "high": outcome.estimate.high,
                 "seeds_measured": outcome.estimate.n,
-                "values": [float("nan") if value is None else value for value in outcome.values],
+                "values": [float("nan") if value is None else value for value in outcome.sample.values],
             }
 
     def _write(self, content: str | bytes, *parts: str) -> None:

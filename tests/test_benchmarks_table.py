@@ -1,6 +1,6 @@
 """The table of the benchmarks."""
 
-from deepphenomena.book import tables
+from deepphenomena.book import benchmarks
 
 
 def results(ratio):
@@ -18,8 +18,8 @@ def results(ratio):
 
 
 def test_a_row_says_whether_the_ratio_asked_for_is_reached():
-    assert "✓ yes" in tables.benchmarks_html(results(1.3))
-    missed = tables.benchmarks_html(results(1.1))
+    assert "✓ yes" in benchmarks.benchmarks_html(results(1.3))
+    missed = benchmarks.benchmarks_html(results(1.1))
     assert "✗ no" in missed
     assert "✓ yes" not in missed
     assert "25%" in missed  # of the peak
