@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pybtex.database import parse_file
 
-from deepphenomena.book import cards, claims, cli, records
+from deepphenomena.book import cards, claims, cli, paper, records, results, tables
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
@@ -133,15 +133,17 @@ def test_every_image_says_in_words_what_it_shows(read):
 
 
 @pytest.mark.parametrize("slug", cards.slugs())
-def test_a_chapters_page_shows_every_claim_of_its_own_run_and_of_the_recorded_full_run(slug, pages):
+def test_a_chapters_page_shows_every_claim_check_and_recorded_run(slug, pages):
     card = cards.load(slug)
     text = (pages / "chapters" / card.part / f"{slug}.html").read_text(encoding="utf-8")
     shown = records.read(cards.path(slug).with_suffix(".ipynb"))
     for claim in card.claims:
         assert text.count(f'id="claim-{claim.id}"') == 1
-    for record in filter(None, [shown, records.recorded(slug, "full")]):
-        assert f'<th scope="col">{record.preset}</th>' in text
-        assert f"{record.preset}: seeds" in text
+    for measured in card.measured:
+        assert text.count(f'id="measures-{measured.id}"') == 1, "how tested"
+    for record in [shown, *results.all_recorded(card).values()]:
+        assert f"{tables.run_name(record)}: seeds" in text
+    assert f"{card.coverage.share[0]} of {len(card.coverage.items)} figures, tables and theorems" in text
 
 
 def test_the_scorecard_links_every_claim_of_every_chapter(read, pages):
@@ -155,7 +157,20 @@ def test_the_guides_example_card_holds_together_and_explains_every_key():
     guide = (ROOT / "guide" / "write_a_chapter.md").read_text()
     example = re.search(r"```yaml\n(.*?)```", guide, re.DOTALL).group(1)
     cards.Card.model_validate(yaml.safe_load(example))
-    for model in (cards.Card, cards.Paper, cards.Parameter, claims.Claim, claims.Expectation):
+    for model in (
+        cards.Card,
+        cards.Power,
+        cards.Precision,
+        cards.Paper,
+        cards.Parameter,
+        cards.Rule,
+        claims.Claim,
+        claims.Check,
+        claims.Expectation,
+        claims.PaperNumber,
+        paper.Coverage,
+        paper.CoverageItem,
+    ):
         for key in model.model_fields:
             assert re.search(rf"[ `{{-]{key}[:`]|^{key}:", guide, re.MULTILINE), f"{model.__name__}.{key}"
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from test_pages import ROOT
 
-from deepphenomena.book import cards, records, scorecard
+from deepphenomena.book import cards, records, scorecard_json
 from deepphenomena.book.claims import Verdict
 
 CLAIMS = sum(len(cards.load(slug).claims) for slug in cards.slugs())
@@ -18,7 +18,7 @@ CLAIMS = sum(len(cards.load(slug).claims) for slug in cards.slugs())
 def filtered(page, address):
     """The scorecard open in a browser, the rows it shows, and the words of its count."""
     page.goto(f"{address}/scorecard.html")
-    page.shown = lambda: page.locator("#every-claim tr[data-verdicts]:visible")
+    page.shown = lambda: page.locator("#every-claim tr[data-verdict]:visible")
     page.count = lambda: page.locator("output.dp-count").inner_text()
     return page
 
@@ -27,8 +27,8 @@ def test_without_a_script_the_whole_table_is_there_and_no_dead_control(browser, 
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{address}/scorecard.html")
-        assert page.locator("#every-claim tr[data-verdicts]").count() == CLAIMS
-        assert page.locator("#every-claim tr[data-verdicts]").last.is_visible()
+        assert page.locator("#every-claim tr[data-verdict]").count() == CLAIMS
+        assert page.locator("#every-claim tr[data-verdict]").last.is_visible()
         assert page.locator(".dp-filter").count() == 0
 
 
@@ -39,13 +39,11 @@ def test_nothing_is_filtered_until_a_reader_asks(filtered):
 
 
 def test_a_verdict_leaves_the_claims_that_have_it_and_their_chapters(filtered):
-    having = filtered.locator("tr[data-verdicts]").evaluate_all(
-        "rows => rows.map(row => row.dataset.verdicts.split('|'))"
-    )
+    having = filtered.locator("tr[data-verdict]").evaluate_all("rows => rows.map(row => row.dataset.verdict)")
     for verdict in Verdict:
         filtered.locator("select[name=verdict]").select_option(str(verdict))
-        expected = [verdicts for verdicts in having if verdict in verdicts]
-        shown = filtered.shown().evaluate_all("rows => rows.map(row => row.dataset.verdicts.split('|'))")
+        expected = [one for one in having if one == verdict]
+        shown = filtered.shown().evaluate_all("rows => rows.map(row => row.dataset.verdict)")
         assert shown == expected
         assert filtered.count() == f"{len(expected)} of {CLAIMS} claims"
 
@@ -61,7 +59,8 @@ def test_a_chapter_leaves_its_own_claims(slug, filtered):
     card = cards.load(slug)
     filtered.locator("select[name=chapter]").select_option(card.title)
     links = filtered.shown().locator("th a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
-    assert links == [f"{scorecard.page(card)}#claim-{claim.id}" for claim in card.claims]
+    page = scorecard_json.page(card)
+    assert links == [f"{page}#{kind}-{claim.id}" for claim in card.claims for kind in ("claim", "measures")]
 
 
 def test_words_leave_the_claims_that_hold_all_of_them_and_can_be_linked_to(filtered, address):
@@ -81,13 +80,9 @@ def test_words_leave_the_claims_that_hold_all_of_them_and_can_be_linked_to(filte
     assert not [fault for fault in filtered.faults if not fault.startswith("failed: ")]  # left in mid-load
 
 
-def test_claims_whose_quick_and_full_runs_differ_can_be_found(filtered):
-    filtered.locator("select[name=verdict]").select_option("quick and full differ")
-    for row in filtered.shown().all():
-        quick, full = row.get_attribute("data-verdicts").split("|")
-        assert quick != full
-    filtered.locator("select[name=verdict]").select_option("moved since the last record")
-    assert filtered.shown().count() == filtered.locator("tr[data-moved]").count()
+def test_claims_in_which_the_quick_run_disagrees_can_be_found(filtered):
+    filtered.locator("select[name=verdict]").select_option("quick disagrees")
+    assert filtered.shown().count() == filtered.locator('tr[data-quick="disagrees"]').count()
 
 
 def test_by_keyboard_alone_a_reader_reaches_the_filter_and_sees_where_he_is(filtered):
@@ -119,12 +114,23 @@ def test_the_same_lies_beside_the_pages_as_json_and_as_a_badge(pages):
     for chapter in content["chapters"]:
         card = cards.load(chapter["slug"])
         shown = records.read(cards.path(card.slug).with_suffix(".ipynb"))
-        verdicts = {claim["id"]: claim["runs"]["quick"]["verdict"] for claim in chapter["claims"]}
-        assert verdicts == {outcome.id: outcome.verdict for outcome in shown.outcomes}
+        quick = {
+            claim["id"]: one["verdict"]
+            for claim in chapter["claims"]
+            for one in claim["measurements"]
+            if one["preset"] == "quick"
+        }
+        assert quick == {outcome.id: outcome.verdict for outcome in shown.outcomes}
         assert (pages / chapter["page"]).is_file()
+        for claim in chapter["claims"]:
+            for address in (claim["address"], claim["how_tested"]):
+                file, _, anchor = address.partition("#")
+                assert f'id="{anchor}"' in (pages / file).read_text(encoding="utf-8"), address
     badge = xml.etree.ElementTree.parse(pages / "scorecard.svg").getroot()
-    quick = content["score"]["quick"]
-    assert f"quick {quick['reproduced']} of {sum(quick.values())}" in badge.get("aria-label")
+    score = content["score"]
+    assert f"{score['reproduced (size)']} in size" in badge.get("aria-label")
+    assert f"of {sum(score.values())}" in badge.get("aria-label")
+    assert json.loads((pages / "scorecard.schema.json").read_text())["title"] == "Scorecard"
 
 
 def test_the_readmes_badge_is_the_one_that_the_published_book_brings(pages):

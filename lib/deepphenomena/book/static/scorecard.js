@@ -2,18 +2,15 @@
 (() => {
   const scorecard = document.getElementById("every-claim");
   const groups = [...scorecard.querySelectorAll("tbody[data-chapter]")];
-  const rows = groups.flatMap((group) => [...group.querySelectorAll("tr[data-verdicts]")]);
+  const rows = groups.flatMap((group) => [...group.querySelectorAll("tr[data-verdict]")]);
 
-  const verdicts = ["reproduced", "not reproduced", "inconclusive", "not measured"];
+  const verdicts = [
+    "reproduced (size)", "reproduced (direction)", "not reproduced", "mixed", "inconclusive", "not measured",
+  ];
   const tests = {
-    ...Object.fromEntries(verdicts.map((verdict) => [verdict, (row) => of(row).includes(verdict)])),
-    "quick and full differ": (row) => new Set(of(row)).size > 1,
-    "moved since the last record": (row) => "moved" in row.dataset,
+    ...Object.fromEntries(verdicts.map((verdict) => [verdict, (row) => row.dataset.verdict === verdict])),
+    "quick disagrees": (row) => row.dataset.quick === "disagrees",
   };
-
-  function of(row) {
-    return row.dataset.verdicts.split("|");
-  }
 
   function labelled(text, control) {
     const field = document.createElement("div");
@@ -37,7 +34,7 @@
   form.setAttribute("aria-label", "Filter the claims");
   form.append(labelled("Words", words), labelled("Chapter", chapter), labelled("Verdict", verdict), count);
 
-  // What is chosen stands in the address, so that a filtered scorecard can be linked to.
+  // The choice is kept in the address, so that a filtered scorecard can be linked to.
   const given = new URLSearchParams(location.search);
   for (const control of [words, chapter, verdict]) {
     control.value = given.get(control.name) ?? "";
@@ -50,7 +47,7 @@
     for (const group of groups) {
       const named = chapter.value === "" || chapter.value === group.dataset.chapter;
       const head = group.rows[0].textContent.toLowerCase();
-      const shown = [...group.querySelectorAll("tr[data-verdicts]")].filter((row) => {
+      const shown = [...group.querySelectorAll("tr[data-verdict]")].filter((row) => {
         const text = head + row.textContent.toLowerCase();
         row.hidden = !(named && holds(row) && wanted.every((word) => text.includes(word)));
         return !row.hidden;
