@@ -1,9 +1,9 @@
 """Make data/embedded: the first images of each class of MNIST, Fashion-MNIST and CIFAR-10, lossless.
 
-    python data/make_embedded.py [--packages FOLDER] [--into FOLDER]
+    python data/make_embedded.py [--archives FOLDER] [--into FOLDER]
 
-`--packages` is a folder that holds the archives or packages that data/datasets.yaml names; without it they are fetched
-as `deepphenomena.datasets` fetches them. Either way the canonical files inside are compared with their published
+`--archives` is a folder that holds the archives that data/datasets.yaml names; without it they are fetched as
+`deepphenomena.datasets` fetches them. Either way the canonical files inside are compared with their published
 checksums. The rule: of each class take the first k images in canonical order, and go through the classes in turn.
 Image i is thus number i // 10 of class i % 10, and the labels need no file.
 
@@ -64,14 +64,14 @@ def packed(images: np.ndarray) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--packages", type=Path, help="a folder with the archives or packages")
+    parser.add_argument("--archives", type=Path, help="a folder with the archives")
     parser.add_argument("--into", type=Path, default=paths.data() / "embedded", help="where to write")
     options = parser.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
     total, as_declared = 0, True
     for name, sizes in SIZES.items():
         entry = catalogue()[name]
-        served = fetched(name, entry, options.packages, looked=[])
+        served = fetched(name, entry, options.archives, looked=[])
         for split, size in sizes.items():
             images = balanced(served.splits[split], size)
             batches = np.split(images, size // CIFAR_BATCH) if name == "cifar10" and split == "train" else [images]

@@ -28,6 +28,7 @@ import sys
 import tarfile
 import unicodedata
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from fontTools.ttLib import TTFont
@@ -36,7 +37,6 @@ from make_embedded import packed
 from PIL import Image, ImageFont
 
 from deepphenomena.datasets import catalogue
-from deepphenomena.datasets._arrays import _deb_tar
 from deepphenomena.runtime import paths
 
 PACKAGES = ("fonts-noto-core_*.deb", "fonts-noto-extra_*.deb")
@@ -93,11 +93,24 @@ def unpacked(folder: Path) -> dict[str, bytes]:
         found = sorted(folder.glob(pattern))
         if not found:
             raise SystemExit(f"no {pattern} in {folder}; fetch it there with: apt-get download {pattern.split('_')[0]}")
-        with tarfile.open(fileobj=_deb_tar(found[-1])) as archive:
+        with tarfile.open(fileobj=package_files(found[-1])) as archive:
             for member in archive:
                 if member.isfile() and member.name.endswith(".ttf") and "Italic" not in member.name:
                     faces[Path(member.name).stem] = archive.extractfile(member).read()
     return faces
+
+
+def package_files(package: Path) -> BinaryIO:
+    """The tar archive of the files in a Debian package, which is an `ar` archive with 60-byte member headers."""
+    with package.open("rb") as stream:
+        if stream.read(8) != b"!<arch>\n":
+            raise SystemExit(f"{package} is not a Debian package; fetch it again")
+        while header := stream.read(60):
+            name, size = header[:16], int(header[48:58])
+            if name.startswith(b"data.tar"):
+                return io.BytesIO(stream.read(size))
+            stream.seek(size + size % 2, io.SEEK_CUR)
+    raise SystemExit(f"{package} holds no data.tar; fetch it again")
 
 
 def letters(code: str, faces: list[bytes]) -> list[str]:

@@ -33,11 +33,12 @@ def python(installed, folder, *arguments):
     return subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def test_it_holds_cards_and_embedded_data_and_no_notebook(installed):
+def test_it_holds_cards_types_and_embedded_data_and_no_notebook(installed):
     package = installed / "deepphenomena"
     names = {str(file.relative_to(package)) for file in package.rglob("*") if file.is_file()}
     assert {f"chapters/{cards.load(slug).part}/{slug}.yaml" for slug in cards.slugs()} <= names
     assert "data/datasets.yaml" in names
+    assert "py.typed" in names  # type checkers read the library's annotations only where it lies
     assert not any(name.endswith(".ipynb") for name in names)
     assert 0 < sum(file.stat().st_size for file in (package / "data" / "embedded").iterdir()) < 24_000_000
 

@@ -1,25 +1,20 @@
-"""The `deepphenomena` command."""
+"""The `deepphenomena` command.
+
+Each command imports what it needs when it runs, so that help, the version and a typing error appear at once.
+"""
 
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from deepphenomena import __version__
-from deepphenomena.book import (
-    cards,
-    claims_table,
-    new_chapter,
-    parameters_cell,
-    runner,
-    scorecard,
-    scorecard_json,
-    sweeps,
-)
-from deepphenomena.book.cards import QUICK
 from deepphenomena.runtime.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from deepphenomena.book.parameters import Value
 
 _SECONDS_TO_STOP = 10  # more than a kernel needs to shut down
 
@@ -36,8 +31,14 @@ class _Parameter(click.ParamType):
         return name.strip(), text.strip()
 
 
+def _quick() -> str:
+    from deepphenomena.book.cards import QUICK
+
+    return QUICK
+
+
 _PRESET = click.option(
-    "--preset", default=QUICK, metavar="P", help="A preset of the chapter's card; 'quick' by default."
+    "--preset", default=_quick, metavar="P", help="A preset of the chapter's card; 'quick' by default."
 )
 
 
@@ -50,6 +51,9 @@ def command() -> None:
 @command.command("list")
 def list_chapters() -> None:
     """List the chapters, their presets and parameters."""
+    from deepphenomena.book import cards
+    from deepphenomena.book.cards import QUICK
+
     for slug in cards.slugs():
         card = cards.load(slug)
         click.echo(f"{slug}: {card.title}")
@@ -66,6 +70,8 @@ def list_chapters() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the executed notebook.")
 def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Path | None) -> None:
     """Run a chapter and print its verdicts."""
+    from deepphenomena.book import cards, claims_table, runner
+
     card = cards.load(slug)
     overrides = {name: card.parse(name, text) for name, text in parameters}
     executed, record = runner.execute(slug, preset=preset, overrides=overrides, out=out)
@@ -79,6 +85,8 @@ def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Pa
 @click.option("--reuse-seeds", metavar="REASON", help="Record on seeds of an earlier attempt; the reason is shown.")
 def record(slug: str, preset: str, reuse_seeds: str | None) -> None:
     """Run a chapter and keep its record in data/results/ (quick: its outputs in the notebook, too)."""
+    from deepphenomena.book import cards, claims_table, runner
+
     file, made = runner.record(slug, preset=preset, reuse=reuse_seeds)
     click.echo(claims_table.claims_text(cards.load(slug), made))
     click.echo(f"recorded: {file}")
@@ -88,6 +96,8 @@ def record(slug: str, preset: str, reuse_seeds: str | None) -> None:
 @click.argument("slug")
 def parameters(slug: str) -> None:
     """Write the parameters cell of a chapter's notebook from its card."""
+    from deepphenomena.book import parameters_cell
+
     click.echo(f"parameters cell written: {parameters_cell.write(slug)}")
 
 
@@ -99,6 +109,8 @@ def parameters(slug: str) -> None:
 )
 def new(slug: str, paper: str, part: str) -> None:
     """Write a new chapter from the template and record its quick run. It is a draft, which counts for nothing."""
+    from deepphenomena.book import new_chapter, runner
+
     card = new_chapter.write(slug, paper=paper, part=part)
     runner.record(slug)
     click.echo(f"card: {card}\nnotebook: {card.with_suffix('.ipynb')}\nnow replace every line; then: make test")
@@ -115,6 +127,8 @@ def new(slug: str, paper: str, part: str) -> None:
 @click.option("--out", metavar="FOLDER", help="Where the runs are kept: a folder, or s3://bucket/folder.")
 def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, workers: int | None, out: str | None):
     """Run a chapter at every point of a grid of parameters; finished runs are never run again."""
+    from deepphenomena.book import runner, sweeps
+
     out = out or str(runner.default_output(slug, preset, {}).parents[1] / "sweeps")
     done = sweeps.sweep(
         slug, parameters, out=out, preset=preset, scheduler=scheduler, workers=workers, report=click.echo
@@ -130,6 +144,8 @@ def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, work
 @click.option("--stage", type=click.Path(path_type=Path), required=True, help="The folder that takes the notebooks.")
 def reproduce(stage: Path) -> None:
     """Run every chapter at quick scale into STAGE/<part>/<slug>.ipynb."""
+    from deepphenomena.book import cards, runner
+
     for number, slug in enumerate(cards.slugs(), start=1):
         card = cards.load(slug)
         click.echo(f"[{number}/{len(cards.slugs())}] {card.title}")
@@ -143,11 +159,13 @@ def reproduce(stage: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show_scorecard(runs: Path | None, as_json: bool) -> None:
     """Print every chapter's claims, verdicts and what moved since the last record, from cards and records alone."""
+    from deepphenomena.book import runner, scorecard, scorecard_json
+
     collected = runner.collect(runs)
     click.echo(scorecard_json.text(collected) if as_json else scorecard.as_text(collected))
 
 
-def _literal(value: cards.Value) -> str:
+def _literal(value: "Value") -> str:
     return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
@@ -165,7 +183,7 @@ def main() -> None:
         _fail(f"{error.format_message()} See 'deepphenomena --help'.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         signal.alarm(0)
-        _fail("interrupted: nothing half-written; the same command goes on from its last checkpoint", 130)
+        _fail("interrupted: nothing half-written; the same command resumes from its last checkpoint", 130)
 
 
 def _interrupt(*_: Any) -> None:

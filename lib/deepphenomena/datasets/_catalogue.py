@@ -48,20 +48,15 @@ class CanonicalFile(_Declared):
 
 
 class Source(_Declared):
-    """Something a dataset can be read from: its archives, how they are had, and what form they have.
+    """Where a dataset can be read from: its archives with their checksums, their address and their form.
 
-    `url` is the address that the archives' names are appended to, `npm` and `apt` a package. A source with none of
-    them is looked for in the mirror folder alone. An archive's name may hold `*`, and its checksum may be null where
-    the canonical files inside are checked instead. `folder` is where those lie in the archive.
+    An archive's name is appended to `url`. A source without one is looked for in the mirror folder alone. `folder` is
+    the folder inside the archive that holds the canonical files.
     """
 
-    form: Literal[
-        "loose", "tar", "deb", "cifar-png", "omniglot-zip", "omniglot-npz", "grid-npz", "chest", "mri", "malaria"
-    ]
-    archives: dict[str, Checksum | None] = pydantic.Field(min_length=1)
+    form: Literal["loose", "tar", "omniglot-zip", "omniglot-npz", "grid-npz", "chest", "mri", "malaria"]
+    archives: dict[str, Checksum] = pydantic.Field(min_length=1)
     url: str | None = None
-    npm: str | None = None
-    apt: str | None = None
     folder: str = "."
 
     @property
@@ -69,17 +64,7 @@ class Source(_Declared):
         """One line: what serves."""
         if self.url:
             return self.url + (next(iter(self.archives)) if len(self.archives) == 1 else "")
-        if self.npm:
-            return f"npm package {self.npm}"
-        if self.apt:
-            return f"Debian package {self.apt}"
         return ", ".join(self.archives)
-
-    @pydantic.model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if sum(way is not None for way in (self.url, self.npm, self.apt)) > 1:
-            raise ValueError("a source has at most one of url, npm and apt; write two sources")
-        return self
 
 
 class Entry(_Declared):

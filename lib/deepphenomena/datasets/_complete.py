@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import os
-import shutil
-import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -21,7 +19,6 @@ from deepphenomena.runtime.errors import InputError
 MIRROR_VARIABLE = "DEEPPHENOMENA_MIRROR"
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 60
-_CLIENT_SECONDS = 1800  # npm may bring 139 MB over a slow line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +62,7 @@ def fetched(name: str, entry: Entry, mirror: Path | None, looked: list[str]) -> 
     """
     attempts = [(f"the folder {MIRROR_VARIABLE}", functools.partial(_from_mirror, name, entry, mirror))]
     for source in entry.sources:
-        if source.url or source.npm or source.apt:
+        if source.url:
             attempts.append((source.title, functools.partial(_from_source, entry, source)))
     for place, attempt in attempts:
         try:
@@ -103,12 +100,7 @@ def _from_mirror(name: str, entry: Entry, mirror: Path | None) -> Served:
 
 def _from_source(entry: Entry, source: Source) -> Served:
     with tempfile.TemporaryDirectory(prefix="deepphenomena-") as folder:
-        if source.url:
-            _download(source, Path(folder))
-        elif source.npm:
-            _run(["npm", "pack", source.npm, "--ignore-scripts", "--fetch-retries=1", "--cache=.npm"], folder)
-        else:
-            _run(["apt-get", "download", source.apt], folder)
+        _download(source, Path(folder))
         return Served(read(entry, source, Path(folder)), "download", source.title)
 
 
@@ -136,27 +128,6 @@ def _quiet(logger) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _run(command: list[str], folder: str) -> None:
-    client = shutil.which(command[0])
-    if client is None:
-        raise Unusable(f"no {command[0]} on this machine")
-    try:
-        done = subprocess.run(
-            [client, *command[1:]],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_CLIENT_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as fault:
-        raise Unusable(f"{command[0]}: {fault}") from None
-    if done.returncode:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise Unusable(f"{command[0]} failed: {said[0] if said else f'exit status {done.returncode}'}")
 
 
 def _cached(file: Path, split: str, entry: Entry) -> Served:

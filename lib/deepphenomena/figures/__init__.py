@@ -10,8 +10,8 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepphenomena.book.claims import estimate
 from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime.statistics import estimate
 
 DOTS_PER_INCH = 110
 
