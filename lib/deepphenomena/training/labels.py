@@ -1,0 +1,209 @@
+"""Labels for the members of an ensemble: which seed, which learning rate, which start each of them has.
+
+    members = grid(seed=[0, 1], learning_rate=[0.1, 1.0])
+    members["learning_rate"]  # array([0.1, 1. , 0.1, 1. ])
+
+Arrays whose first axis runs over the members become tidy tables by `Grid.frame`, without index arithmetic.
+"""
+
+import dataclasses
+import inspect
+import itertools
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Bool, Key, PyTree, Shaped
+
+from deepphenomena.runtime import threads
+from deepphenomena.runtime.errors import InputError, unknown
+
+Values = Shaped[Array, "members *axes"] | Shaped[np.ndarray, "members *axes"]
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The members of an ensemble, made by `grid`: one row of labels for each.
+
+    Attributes:
+        axes: the names of the labels.
+        rows: one tuple of labels per member, in the order of `axes`.
+    """
+
+    axes: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def __len__(self) -> int:
+        """The number of members."""
+        return len(self.rows)
+
+    def __getitem__(self, axis: str) -> Shaped[np.ndarray, " members"]:
+        """The labels of one axis, one value per member. InputError for an unknown axis."""
+        column = self._column(axis)
+        return np.array([row[column] for row in self.rows])
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """All labels: one row per member, one column per axis."""
+        return pd.DataFrame({axis: self[axis] for axis in self.axes}, index=pd.RangeIndex(len(self)))
+
+    def keys(self, purpose: str | None = None) -> Key[Array, " members"]:
+        """A random key per member, from its seed alone: members that differ in other labels share their randomness.
+
+        Args:
+            purpose: a word that makes the keys independent of those for other purposes; None gives
+                `jax.random.key(seed)`.
+
+        Raises:
+            InputError: for a grid without the axis "seed".
+        """
+        keys = jnp.stack([jax.random.key(int(seed)) for seed in self["seed"]])
+        if purpose is None:
+            return keys
+        return jax.vmap(jax.random.fold_in, (0, None))(keys, zlib.crc32(purpose.encode()))
+
+    def where(self, **labels: Any) -> Bool[np.ndarray, " members"]:
+        """True for the members that have these labels; a list of values accepts any of them.
+
+        Raises:
+            InputError: for an unknown axis, or a value that no member has.
+        """
+        chosen = np.ones(len(self), bool)
+        for axis, wanted in labels.items():
+            column, accepted = self._column(axis), list(wanted) if _is_many(wanted) else [wanted]
+            present = [row[column] for row in self.rows]
+            for value in accepted:
+                if value not in present:
+                    there = ", ".join(str(value) for value in dict.fromkeys(present))
+                    raise InputError(f"no member has {axis}={value}: there are {there}")
+            chosen &= np.array([value in accepted for value in present])
+        return chosen
+
+    def select(self, **labels: Any) -> "Grid":
+        """The grid of the members that `where` finds. An axis fixed to one value is dropped, as its label is known."""
+        rows = [row for row, kept in zip(self.rows, self.where(**labels), strict=True) if kept]
+        kept = [k for k, axis in enumerate(self.axes) if axis not in labels or _is_many(labels[axis])]
+        return Grid(tuple(self.axes[k] for k in kept), tuple(tuple(row[k] for k in kept) for row in rows))
+
+    def stack(self, function: Callable[..., PyTree]) -> PyTree:
+        """What `function` returns for the labels of each member, stacked on a leading axis of members.
+
+        It is called by keyword with the axes that its signature names, once for each distinct combination of them:
+
+            initial = members.stack(lambda seed: build(jax.random.key(seed)))
+
+        Raises:
+            InputError: for an argument without a default that is no axis.
+        """
+        names = called_with(function, self.axes)
+        columns = [self._column(name) for name in names]
+        wanted = [tuple(row[k] for k in columns) for row in self.rows]
+        distinct = list(dict.fromkeys(wanted))
+        made = threads.each(lambda values: function(**dict(zip(names, values, strict=True))), distinct)
+        index = np.array([distinct.index(values) for values in wanted])
+        return jax.tree.map(lambda *leaves: _stacked(leaves)[index], *made)
+
+    def map(self, function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
+        """`function` of each member's part of `trees`, stacked on a leading axis of members.
+
+        Every leaf of `trees` has a leading axis of members. Members are computed side by side, a thread for each core.
+
+            accuracy = members.map(lambda parameters: accuracy_of(network, parameters, test), trained.parameters)
+        """
+        for leaf in jax.tree.leaves(trees):
+            self._check(jnp.shape(leaf)[:1], (len(self),))
+        member = lambda k: jax.tree.map(lambda leaf: leaf[k], trees)  # noqa: E731
+        made = threads.each(lambda k: function(*member(k)), range(len(self)))
+        return jax.tree.map(lambda *leaves: np.asarray(_stacked(leaves)), *made)
+
+    def frame(self, name: str, values: Values, /, **axes: Sequence[Any]) -> pd.DataFrame:
+        """A tidy table of `values`: the labels, one column per further axis, and the value under `name`.
+
+            members.frame("cka", values, layer=["conv1", "head"], step=[0, 10])  # values: (members, 2, 10)
+
+        Args:
+            name: the column of the values.
+            values: one value or array per member.
+            axes: the further axes of `values` in order, with the label of each entry.
+
+        Raises:
+            InputError: for values of another shape.
+        """
+        values = np.asarray(values)
+        self._check(values.shape, (len(self), *(len(labels) for labels in axes.values())))
+        each = values[0].size if len(values) else 1
+        columns = {axis: np.repeat(self[axis], each) for axis in self.axes}
+        further = np.meshgrid(*(np.asarray(labels) for labels in axes.values()), indexing="ij")
+        columns |= {axis: np.tile(labels.ravel(), len(self)) for axis, labels in zip(axes, further, strict=True)}
+        return pd.DataFrame(columns | {name: values.ravel()})
+
+    def series(self, values: Values, /, **axes: Sequence[Any]) -> pd.Series:
+        """`values` indexed by the labels: by the seed alone where it is the only axis. Arguments as in `frame`."""
+        frame = self.frame("value", values, **axes)
+        index = [*self.axes, *axes]
+        return frame.set_index(index)["value"].rename(None) if index else frame["value"].rename(None)
+
+    def _column(self, axis: str) -> int:
+        if axis not in self.axes:
+            raise unknown("axis of the grid", axis, self.axes)
+        return self.axes.index(axis)
+
+    def _check(self, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+        if found != expected:
+            raise InputError(f"values of shape {found} do not fit the grid: expected {expected}, members first")
+
+
+def grid(**axes: Iterable[Any]) -> Grid:
+    """The members of an ensemble: the product of the axes, the first of them slowest.
+
+        members = grid(seed=range(5), learning_rate=[0.1, 1.0])  # 10 members
+
+    Args:
+        axes: the values along each axis; the axis "seed" gives the members their random keys.
+
+    Raises:
+        InputError: for no axes, an axis without values, one value instead of several, or a repeated value.
+    """
+    if not axes:
+        raise InputError("a grid needs an axis or more; give grid(seed=run.seeds, ...)")
+    columns = []
+    for axis, values in axes.items():
+        if not _is_many(values):
+            raise InputError(f"axis '{axis}' of the grid is {values!r}: give a list of values")
+        column = [value.item() if isinstance(value, np.generic) else value for value in values]
+        if not column:
+            raise InputError(f"axis '{axis}' of the grid is empty: give one value or more")
+        repeated = [value for k, value in enumerate(column) if value in column[:k]]
+        if repeated:
+            raise InputError(f"axis '{axis}' of the grid has {repeated[0]} more than once: give distinct values")
+        columns.append(column)
+    return Grid(tuple(axes), tuple(itertools.product(*columns)))
+
+
+def called_with(function: Callable[..., Any], axes: Sequence[str]) -> list[str]:
+    """Those of `axes` that the function takes as arguments. InputError for a required argument that is no axis."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return list(axes)
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    for parameter in named:
+        if parameter.default is parameter.empty and parameter.name not in axes:
+            name = getattr(function, "__name__", str(function))
+            raise unknown(f"axis of the grid, an argument of {name},", parameter.name, axes)
+    return [parameter.name for parameter in named if parameter.name in axes]
+
+
+def _is_many(values: Any) -> bool:
+    return isinstance(values, Iterable) and not isinstance(values, str | bytes)
+
+
+def _stacked(leaves: Sequence[Any]) -> Array:
+    """By NumPy, which compiles nothing for each new shape; by JAX for random keys, which NumPy cannot hold."""
+    if any(jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key) for leaf in leaves):
+        return jnp.stack(leaves)
+    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
