@@ -62,6 +62,8 @@ def execute(
     card = cards.load(slug)
     values = card.values(preset, overrides)
     source = source or notebook_path(slug)
+    # The notebook's own defaults are the quick run; anything else is handed over whole.
+    injected = {} if (preset, values) == (QUICK, card.values()) else {"preset": preset, **values}
     out = (out or default_output(slug, preset, values)).absolute()
     beside = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
     _check_writable(beside)
@@ -70,7 +72,7 @@ def execute(
     )
     try:
         with _environment({CHECKPOINTS_VARIABLE: str(checkpoints), **environment.for_speed(), **_terminal()}):
-            _papermill(card, source, beside, {"preset": preset, **values}, out)
+            _papermill(card, source, beside, injected, out)
         record = records.read(beside)
         os.replace(beside, out)
     finally:
