@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from deepphenomena.book import standing, tables
 from deepphenomena.book.cards import QUICK, Card
-from deepphenomena.book.claims import Check, CheckVerdict, Claim, Verdict
+from deepphenomena.book.claims import Check, CheckVerdict, Claim, Expectation, Verdict
 from deepphenomena.book.records import Outcome, Record
 
-COLUMNS = ("Claim", "Paper", "Ours", "Bound", "Verdict of record", "Every run")
+COLUMNS = ("Claim", "Verdict of record", "Paper and bound", "Ours, every run")
 
 
 def claims_html(card: Card, by_preset: Mapping[str, Record], this: Record | None = None) -> str:
@@ -22,7 +22,9 @@ def claims_html(card: Card, by_preset: Mapping[str, Record], this: Record | None
     runs = [*by_preset.values(), *([this] if this else [])]
     rows = [claim_row(card, claim, by_preset, this=this) for claim in card.claims]
     columns = "".join(map(tables.column, COLUMNS))
-    table = tables.scrolling("What the paper claims, what was measured, and the verdict", columns, tables.body(rows))
+    table = tables.scrolling(
+        "What the paper claims, what was measured, and the verdict", columns, tables.body(rows), kind="dp-cards"
+    )
     made = "".join(f"<p><small>{html.escape(tables.provenance_text(run))}</small></p>" for run in runs)
     voided = "".join(
         f'<p class="dp-void">{html.escape(tables.run_name(run))}: {html.escape(run.void)}.</p>'
@@ -40,26 +42,17 @@ def claim_row(
 ) -> str:
     """A claim's row; `page` is its chapter's address where the row stands on another page."""
     stands = standing.of_claim(card, claim.id, by_preset)
-    shown = this or stands.record or by_preset.get(QUICK)
-    outcome = shown.outcome(claim.id) if shown else None
-    verdicts = [stands.verdict, standing.agreement(card, claim.id, by_preset)]
-    attributes = (
-        f'data-verdict="{stands.verdict}" data-basis="{claim.basis}" data-quick="{verdicts[1] or "not measured"}"'
-    )
-    anchor = "" if page else f' id="claim-{claim.id}"'
+    agrees = standing.agreement(card, claim.id, by_preset)
+    bound = stands.outcome.expectation if stands.outcome else claim.expectation(this.preset if this else QUICK)
     cells = (
-        _sentence(claim, page),
-        _paper(claim),
-        _ours(claim, outcome, shown),
-        _bound(claim, outcome),
         tables.verdict_html(stands.verdict) + tables.small(stands.reason),
+        _paper(claim, bound),
         _runs(card, claim, by_preset, this),
     )
-    return (
-        f'<tr{anchor} {attributes}><th scope="row">{cells[0]}</th>'
-        + "".join(f"<td>{text}</td>" for text in cells[1:])
-        + "</tr>"
-    )
+    anchor = "" if page else f' id="claim-{claim.id}"'
+    attributes = f'data-verdict="{stands.verdict}" data-basis="{claim.basis}" data-quick="{agrees or "not measured"}"'
+    labelled = "".join(f'<td data-label="{label}">{text}</td>' for label, text in zip(COLUMNS[1:], cells, strict=True))
+    return f'<tr{anchor} {attributes}><th scope="row">{_sentence(claim, page)}</th>{labelled}</tr>'
 
 
 def _sentence(claim: Claim, page: str) -> str:
@@ -70,41 +63,32 @@ def _sentence(claim: Claim, page: str) -> str:
     return f"{linked}{tables.small(where)}{tested}"
 
 
-def _paper(claim: Claim) -> str:
-    return html.escape(claim.reported or "no number")
-
-
-def _ours(claim: Claim, outcome: Outcome | None, shown: Record | None) -> str:
-    if outcome is None or not outcome.sample.values:
-        return "–" + tables.small(claim.quantity)
-    text = tables.numbers(tables.measured_text(outcome.estimate, claim.unit))
-    text += tables.small(tables.difference_text(claim, outcome.estimate))
-    if outcome.reference:
-        scored = tables.measured_text(outcome.reference.estimate, claim.unit)
-        text += tables.small(f"{outcome.reference.name}: {scored}")
-    return text + tables.small(f"{claim.quantity} ({tables.run_name(shown)})")
-
-
-def _bound(claim: Claim, outcome: Outcome | None) -> str:
-    expectation = outcome.expectation if outcome else claim.expectation(QUICK)
+def _paper(claim: Claim, bound: Expectation) -> str:
     basis = "the paper's number" if claim.basis == "number" else "the paper's direction"
-    return f"{html.escape(str(expectation))}{tables.small(f'from {basis}')}"
+    return f"{html.escape(claim.reported or 'no number')}{tables.small(f'bound: {bound}, from {basis}')}"
 
 
 def _runs(card: Card, claim: Claim, by_preset: Mapping[str, Record], this: Record | None) -> str:
+    """What is measured, then every recorded run nearest the paper first, the quick run, and a run beside them."""
     lines = [_run(claim, run) for run in standing.recorded_runs(card, by_preset)]
     if agrees := standing.agreement(card, claim.id, by_preset):
-        found = by_preset[QUICK].outcome(claim.id)
-        lines.append(f"quick: {tables.verdict_html(agrees)}{_value(claim, found)}")
+        lines.append(f"quick: {_value(claim, by_preset[QUICK].outcome(claim.id))}<br>{tables.verdict_html(agrees)}")
     if this:
         lines.append(_run(claim, this))
-    return "".join(f"<div>{line}</div>" for line in lines) or "–"
+    return f'<small class="dp-note">{html.escape(claim.quantity)}</small>' + "".join(
+        f"<div>{line}</div>" for line in lines
+    )
 
 
 def _run(claim: Claim, run: Record) -> str:
-    found = run.outcome(claim.id)
-    line = f"{html.escape(tables.run_name(run))}: "
-    line += tables.verdict_html(found.verdict) + _value(claim, found) if found else "not in this record"
+    found, name = run.outcome(claim.id), html.escape(tables.run_name(run))
+    if found is None:
+        return f"{name}: not in this record"
+    line = f"{name}: {_value(claim, found)}<br>{tables.verdict_html(found.verdict)}"
+    line += tables.small(tables.difference_text(claim, found.estimate))
+    if found.reference:
+        scored = tables.measured_text(found.reference.estimate, claim.unit)
+        line += tables.small(f"{found.reference.name}: {scored}")
     for attempt in reversed(run.attempts):
         if claim.id in attempt.outcomes and run.preset != QUICK:
             stood = attempt.outcomes[claim.id]
@@ -113,9 +97,7 @@ def _run(claim: Claim, run: Record) -> str:
 
 
 def _value(claim: Claim, found: Outcome) -> str:
-    if not found.sample.values:
-        return ""
-    return f"<br><small>{tables.numbers(tables.measured_text(found.estimate, claim.unit))}</small>"
+    return tables.numbers(tables.measured_text(found.estimate, claim.unit))
 
 
 def checks_html(card: Card, runs: Sequence[Record]) -> str:

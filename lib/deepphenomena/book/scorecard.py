@@ -120,7 +120,7 @@ def as_html(chapters: Chapters) -> str:
     """The scorecard of the book: one row for each claim, chapters one after the other."""
     columns = "".join(map(tables.column, claims_table.COLUMNS))
     groups = "".join(_group(card, by_preset) for card, by_preset in chapters)
-    table = tables.scrolling("Every claim of every chapter", columns, groups)
+    table = tables.scrolling("Every claim of every chapter", columns, groups, kind="dp-cards")
     files = (
         'The same as <a href="scorecard.json">JSON</a> (<a href="scorecard.schema.json">schema</a>) '
         'and as a <a href="scorecard.svg">badge</a>.'

@@ -139,10 +139,13 @@ def body(rows: Iterable[str]) -> str:
     return f"<tbody>{''.join(rows)}</tbody>"
 
 
-def scrolling(caption: str, columns: str, bodies: str) -> str:
-    """A table in a box of its own that scrolls where the screen is narrow, by keyboard too."""
+def scrolling(caption: str, columns: str, bodies: str, *, kind: str = "") -> str:
+    """A table in a box of its own that scrolls where the screen is narrow, by keyboard too.
+
+    Of the kind `dp-cards` it does not scroll: on a narrow screen each row becomes a card.
+    """
     return (
-        f'<div class="dp-claims" role="region" aria-label="{html.escape(caption)}" tabindex="0"><table>'
+        f'<div class="dp-claims {kind}" role="region" aria-label="{html.escape(caption)}" tabindex="0"><table>'
         f"<caption>{html.escape(caption)}</caption><thead><tr>{columns}</tr></thead>{bodies}</table></div>"
     )
 
