@@ -21,7 +21,7 @@ except ModuleNotFoundError:  # in Colab: install this library alone, and leave C
 """
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning"),  # papermill and its kernels warn of what no reader can mend
+    pytest.mark.filterwarnings("ignore::UserWarning"),  # papermill and its kernels warn of what no reader can fix
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
 
@@ -190,7 +190,7 @@ def test_half_the_measured_curvature_turns_verdicts(tmp_path):
 def test_every_run_that_a_page_proposes_is_one_that_the_card_allows(slug):
     prose = "\n".join(cell.source for cell in read(slug).cells if cell.cell_type == "markdown")
     proposed = re.findall(r"`deepphenomena run ([a-z_]+) ([^`]*)`", prose)
-    assert len(proposed) >= 2 or slug == "dynamical_isometry", "exercises that turn a knob"
+    assert len(proposed) >= 2 or slug == "dynamical_isometry", "exercises that change a parameter"
     for named, options in proposed:
         card, words = cards.load(named), shlex.split(options)
         pairs = list(zip(words[::2], words[1::2], strict=True))

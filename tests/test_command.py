@@ -15,7 +15,7 @@ from deepphenomena.runtime import paths
 
 SLUG = "large_learning_rate_phase"
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # papermill and its kernels warn of what no user can mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # papermill and its kernels warn of what no user can fix
 
 START = f"import deepphenomena\nrun = deepphenomena.start('{SLUG}', globals())"
 MEASURE = "run.measure('relu_maximal_rate', [12.0 + 0.01 * seed for seed in run.seeds])"

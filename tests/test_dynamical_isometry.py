@@ -15,7 +15,7 @@ SMALL = {
 }  # fmt: skip
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning"),  # papermill and its kernels warn of what no reader can mend
+    pytest.mark.filterwarnings("ignore::UserWarning"),  # papermill and its kernels warn of what no reader can fix
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
 

@@ -50,7 +50,7 @@ def test_no_script_and_no_shape_is_in_two_splits():
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
         assert not scripts(one) & scripts(other)
     assert len(set.union(*map(scripts, SPLITS))) >= 30
-    # The mean image of a letter, against every letter of training: a twin would correlate almost perfectly.
+    # The mean image of a letter, against every letter of training: a copy would correlate almost perfectly.
     means = {split: by_class(split).mean(1).reshape(-1, 784) for split in SPLITS}
     centred = {split: mean - mean.mean(1, keepdims=True) for split, mean in means.items()}
     unit = {split: mean / np.linalg.norm(mean, axis=1, keepdims=True) for split, mean in centred.items()}

@@ -23,7 +23,7 @@ LOCK = (ROOT / "requirements.lock").read_text()
 MEMBERS, ONE_NETWORK, HOSTS, SLURM, KUBERNETES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 GPUS = next(block for block in re.findall(r"^```bash\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE) if "CUDA" in block)
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Dask and its servers warn of what no user can mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # Dask and its servers warn of what no user can fix
 
 # Appended to the page's code: its result on standard output, for comparison.
 TELL = """

@@ -33,7 +33,7 @@ MEASURE = (
     "assert seeds != 13, 'an unlucky number'"
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # papermill, Dask and their servers warn of what no user can mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # papermill, Dask and their servers warn of what no user can fix
 
 
 def write_chapter(file: Path, *sources: str, pause: float = 0.0) -> None:

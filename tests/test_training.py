@@ -1,4 +1,4 @@
-"""The training loop against its closed form, its slow twin, and its own resumed self."""
+"""The training loop against its closed form, its slow reference, and its own resumed self."""
 
 import os
 import signal

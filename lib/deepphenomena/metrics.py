@@ -29,7 +29,7 @@ def roc_auc(scores: Float[Array, "n *tasks"], labels: Num[Array, "n *tasks"] | B
     """The exact area under the ROC curve of each task, (*tasks,); it may be compiled and batched.
 
     Pairs are counted in whole numbers, so that no order of the cases and no monotone change of the scores (short of
-    rounding two of them into one) moves the result. NaN where a task lacks one of the classes, or a score is no number.
+    rounding two of them into one) moves the result. NaN where a task lacks one of the classes, or a score is NaN.
 
     Args:
         scores: larger for cases that are more likely positive.
@@ -130,7 +130,7 @@ def steps_to_reach(
 ) -> Float[np.ndarray, "*runs"]:
     """The step at which a measured curve first reaches a threshold, linear between two records; ∞ where it never does.
 
-    A record that is no number reaches nothing.
+    A record that is NaN reaches nothing.
 
     Raises:
         InputError: steps that do not increase, or curves of another length.

@@ -53,7 +53,7 @@ def execute(
 
     Everything that a person may have got wrong is checked before a kernel starts. The notebook is the one beside the
     card or, on a machine that has only the installed package, a copy at `source`; executed, it appears at `out` when
-    the run is whole. If the run is killed, the same call goes on from the last checkpoint of the stages that keep one.
+    the run is whole. If the run is killed, the same call resumes from the last checkpoint of the stages that keep one.
 
     Raises:
         InputError: an unknown chapter, preset or parameter, a bad value, an output that cannot be written.
@@ -127,7 +127,7 @@ def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:
 
 def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any], out: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # papermill's own dependencies warn of things that no user can mend
+        warnings.simplefilter("ignore")  # papermill's own dependencies warn of things that no user can fix
         import papermill
         from papermill.exceptions import PapermillExecutionError
 

@@ -128,7 +128,7 @@ def _mean_above(mean, deviation):
 
 
 def check_variances(weight_variance, bias_variance) -> None:
-    """InputError for a variance that is negative or no number, where its value is known."""
+    """InputError for a variance that is negative or NaN, where its value is known."""
     for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):
         if not isinstance(value, jax.core.Tracer) and not (np.asarray(value) >= 0).all():
             raise InputError(f"{name} {value}: a variance is zero or more; change it")

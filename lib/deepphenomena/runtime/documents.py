@@ -21,7 +21,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
-    """The first fault of a failed validation in one line: the key, the bad value, and the mend."""
+    """The first fault of a failed validation in one line: the key, the bad value, and the fix."""
     faults = error.errors()
     # A misspelt key is also a missing one: name the misspelling.
     fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])

@@ -35,7 +35,7 @@ class Trained(NamedTuple):
         recorded: the step numbers at which the metrics were measured, (records,); the first is 0.
         metrics: each measured quantity, (records,); NaN where a member had already stopped.
         steps: how many steps were taken.
-        diverged: whether the loss passed `stop_above` or was no number.
+        diverged: whether the loss passed `stop_above` or was NaN.
     """
 
     parameters: PyTree
@@ -128,7 +128,7 @@ def train_members(
             of the compiled program: trainings of different `steps` that share it share their program.
         measure: `measure(parameters, held_out)`, a dict of scalars.
         held_out: a pytree handed to `measure`.
-        stop_above: a member whose loss passes this, or is no number, has diverged and takes no more steps.
+        stop_above: a member whose loss passes this, or is NaN, has diverged and takes no more steps.
         checkpoint: a folder; a killed run called again with the same arguments goes on from it to the bit-identical
             end. Saved after a record, at most every `checkpoint_seconds`, and at the end unless that came soon.
         description: the progress bar's name; None for no bar.

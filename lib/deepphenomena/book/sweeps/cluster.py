@@ -46,7 +46,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     variables = environment.for_speed() | environment.for_threads(max(1, cores // count))
     settings = {
         "distributed.nanny.pre-spawn-environ": variables,
-        "distributed.scheduler.allowed-failures": 3,  # workers lost under one run before it counts as their murderer
+        "distributed.scheduler.allowed-failures": 3,  # a run that has lost this many workers is taken to crash them
     }
     with (
         dask.config.set(settings),
@@ -59,13 +59,13 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
 def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[str], None]) -> list[Result]:
     """Run every task, with a bar; results in the order in which they ended.
 
-    RunError where the scheduler is lost: what has finished is kept, and the same sweep again goes on from there.
+    RunError where the scheduler is lost: what has finished is kept, and the same sweep resumes from there.
     """
     pending = {client.submit(run_task, task, out, key=f"{task.slug}-{task.key}", pure=False): task for task in tasks}
     results = []
     with progress.bar(len(tasks), "sweep", unit="run") as bar:
         while pending:
-            # Asked for rather than waited for: on a future of a scheduler that has gone one would wait for ever.
+            # Asked for rather than waited for: waiting on a future of a lost scheduler never ends.
             # One that is "lost" had its result on a worker that has gone, and the scheduler has it made again.
             ended = [future for future in pending if future.status in ("finished", "error")]
             if not ended and (client.status != "running" or any(f.status == "cancelled" for f in pending)):
