@@ -105,6 +105,10 @@ def test_record_keeps_the_record_and_stores_the_quick_outputs(command, tiny, tmp
         (["run", SLUG, "-p", "seeds=0"], ["seeds", "out of bounds", "1 to 100"]),
         (["run", SLUG, "-p", "seeds"], ["name=value"]),
         (["run", SLUG, "-p", "conv_dataset=imagenet"], ["mnist, fashion_mnist, cifar10"]),
+        (["run", "transfusion", "-p", "networks=cbr-tinny/8,cbr-tiny/4"], ["networks", "cbr-tinny/8", "of the form"]),
+        (["run", "transfusion", "-p", "transfused=1,3"], ["transfused", "must contain 1, 2"]),
+        (["run", "deep_bootstrap", "-p", "samples=1500"], ["samples", "1500", "a multiple of 1000"]),
+        (["run", "deep_bootstrap", "-p", "convolutional=cnn8@0.1"], ["convolutional", "cnn8@0.1", "of the form"]),
         (["run"], ["SLUG"]),
         (["rnu", SLUG], ["rnu"]),
         (["run", SLUG, "--pre", "x"], ["--pre"]),
@@ -119,6 +123,17 @@ def test_what_a_person_got_wrong_is_one_line_before_any_kernel_starts(command, m
     assert err.count("\n") == 1
     assert all(word in err for word in words), err
     assert "Traceback" not in err
+
+
+def test_a_notebook_that_lacks_a_parameter_of_its_card_is_refused_before_the_run(command, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_papermill", lambda *_: pytest.fail("a kernel was started"))
+    notebook = nbformat.read(tmp_path / "tiny.ipynb", as_version=4)
+    notebook.cells[0].source = notebook.cells[0].source.replace("widths: list", "width: list")
+    nbformat.write(notebook, tmp_path / "tiny.ipynb")
+    status, _, err = command("run", SLUG)
+    assert status == 2
+    assert "lacks 'widths'" in err
+    assert f"deepphenomena parameters {SLUG}" in err
 
 
 def test_an_output_that_cannot_be_written_is_known_before_the_run(command, tiny, tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """The parameters cell of a notebook, generated from its card, so that a parameter is declared once."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 from deepphenomena.book import cards
 from deepphenomena.book.cards import QUICK, Card
@@ -29,13 +31,36 @@ def write(slug: str) -> Path:
         InputError: an unknown chapter, or a notebook without a cell tagged `parameters`.
     """
     notebook = cards.path(slug).with_suffix(".ipynb")
-    content = json.loads(notebook.read_text(encoding="utf-8"))
-    cells = [cell for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", [])]
-    if len(cells) != 1:
-        raise InputError(f"notebook {notebook}: {len(cells)} cells are tagged parameters; tag exactly one")
-    cells[0]["source"] = source(cards.load(slug)).splitlines(keepends=True)
+    content, cell = _read(notebook)
+    cell["source"] = source(cards.load(slug)).splitlines(keepends=True)
     documents.write_whole(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return notebook
+
+
+def check(notebook: Path, card: Card) -> None:
+    """InputError where the notebook's parameters cell lacks the preset or a parameter of the card."""
+    _, cell = _read(notebook)
+    given = set(re.findall(r"^(\w+)\s*(?::|=)", "".join(cell["source"]), re.MULTILINE))
+    for name in ("preset", *card.parameters):
+        if name not in given:
+            raise InputError(
+                f"notebook {notebook}: its parameters cell lacks '{name}', which its card declares; "
+                f"write the cell again: deepphenomena parameters {card.slug}"
+            )
+
+
+def _read(notebook: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the notebook, its parameters cell)."""
+    try:
+        content = json.loads(notebook.read_text(encoding="utf-8"))
+        cells = [cell for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    except OSError as error:
+        raise InputError(f"notebook {notebook}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"notebook {notebook}: not a notebook of format 4; give an .ipynb file") from None
+    if len(cells) != 1:
+        raise InputError(f"notebook {notebook}: {len(cells)} cells are tagged parameters; tag exactly one")
+    return content, cells[0]
 
 
 def _literal(value: object) -> str:

@@ -16,7 +16,7 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
 from deepphenomena import __version__
-from deepphenomena.book import cards, provenance, records, results
+from deepphenomena.book import cards, parameters_cell, provenance, records, results
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
 from deepphenomena.book.run import CHECKPOINTS_VARIABLE
@@ -66,6 +66,7 @@ def execute(
     injected = {} if (preset, values) == (QUICK, card.values()) else {"preset": preset, **values}
     out = (out or default_output(slug, preset, values)).absolute()
     beside = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
+    parameters_cell.check(source, card)
     _check_writable(beside)
     checkpoints = (
         paths.cache() / "checkpoints" / f"{slug}-{_digest([preset, values, __version__, provenance.code_state()[0]])}"
