@@ -10,7 +10,7 @@ from deepphenomena.runtime import compilation
 
 PROGRAM = """
 import jax, jax.numpy as jnp
-from deepphenomena import compilation
+from deepphenomena.runtime import compilation
 compilation.use_persistent_cache()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 print(jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x).T)(jnp.ones((8, 8))).sum())

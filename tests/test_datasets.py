@@ -283,6 +283,15 @@ def test_an_impossible_n_is_refused_with_what_is_allowed(n):
     )
 
 
+def test_unscaled_images_are_the_bytes():
+    unscaled, scaled = datasets.load("mnist", n=20, scaled=False), datasets.load("mnist", n=20)
+    assert unscaled.images.dtype == np.uint8
+    assert np.array_equal(unscaled.images / np.float32(255), scaled.images)
+    assert unscaled.sha256 == scaled.sha256
+    with pytest.raises(ValueError, match="read-only"):
+        unscaled.images[0] = 0
+
+
 def test_any_whole_number_type_will_do_for_n():
     assert len(datasets.load("mnist", "test", n=np.int64(3)).labels) == 3
 
@@ -309,7 +318,7 @@ def test_an_unknown_split_is_refused_with_those_there_are():
 def test_the_catalogue_names_a_licence_and_a_way_to_each_dataset():
     entries = datasets.catalogue()
     medical = {"chest_xray_64", "brain_mri_64", "malaria_cells_50"}
-    others = {"mnist", "fashion_mnist", "cifar10", "cifar10_jpeg92", "cifar100", "omniglot", "glyphs"}
+    others = {"mnist", "fashion_mnist", "cifar10", "cifar10_jpeg92", "cifar100", "cifar5m", "omniglot", "glyphs"}
     assert set(entries) == others | medical
     for name, sizes in COMPLETE.items():
         assert tuple(split.size for split in entries[name].splits.values()) == sizes
@@ -332,7 +341,9 @@ def test_the_catalogue_names_a_licence_and_a_way_to_each_dataset():
         (lambda entry: entry.pop("layout"), "layout and files go together"),
         (lambda entry: entry["sources"][0].update(form="rar"), "form.*found 'rar'"),
         (lambda entry: entry["sources"][0].update(npm="small"), "unknown key .* 'npm'"),
-        (lambda entry: entry["sources"][0].update(archives={"small.tgz": None}), "small.tgz.*found None"),
+        (lambda entry: entry["sources"][0].update(archives={"small.tgz": None}), "an archive has no checksum"),
+        (lambda entry: entry["sources"][0].update(form="parts"), "a dataset in parts has an address"),
+        (lambda entry: entry["sources"][0].update(form="parts", url="http://nobody.invalid/"), "one source and one"),
         (
             lambda entry: entry.update(classes=[], embedded={"test": {"size": 1, "files": {}}}),
             "list them under classes",
@@ -636,6 +647,86 @@ def test_nowhere_to_be_had_lists_every_place_and_the_fix(tmp_path):
         "or ask for n of at most 5000 (train) or 1000 (test), which needs neither",
     ):
         assert part in message
+
+
+# Datasets in parts
+
+
+@pytest.fixture
+def in_parts(declare, tmp_path):
+    """Declare a dataset of two archives of five images each at an address; return their contents by name."""
+    files = {}
+    for k in range(2):
+        stream = io.BytesIO()
+        rows = slice(5 * k, 5 * k + 5)
+        np.savez(stream, X=COLOUR["train"][rows], Y=LABELS[10][rows])
+        files[f"part{k}.npz"] = stream.getvalue()
+
+    def write(url="http://nobody.invalid/", checksums=(None, None)):
+        entry = declared({}, None, (32, 32, 3), 10, 1, canonical=False)
+        del entry["splits"]["test"]
+        archives = dict(zip(files, checksums, strict=True))
+        declare(large=entry | {"sources": [{"form": "parts", "url": url, "archives": archives}]})
+        return files
+
+    return write
+
+
+@pytest.mark.parametrize("place", [".", "large"])
+def test_the_first_images_are_read_across_the_parts_that_are_needed(in_parts, mirror, place):
+    files = in_parts()
+    put(mirror / place, {"part0.npz": files["part0.npz"]})
+    assert datasets.load("large", n=5).labels.tolist() == LABELS[10][:5].tolist()
+    with pytest.raises(InputError, match=r"part1.npz is nowhere to be had.*a folder with large/part1.npz"):
+        datasets.load("large", n=6)
+    put(mirror / place, files)
+    dataset = datasets.load("large", n=7, scaled=False)
+    assert dataset.images.dtype == np.uint8
+    assert np.array_equal(dataset.images, COLOUR["train"][:7])
+    assert np.array_equal(dataset.labels, LABELS[10][:7])
+    assert (dataset.provenance, dataset.canonical) == ("mirror", False)
+    scaled = datasets.load("large", n=7)
+    assert np.array_equal(scaled.images, dataset.images / np.float32(255))
+    assert scaled.sha256 == dataset.sha256
+    assert datasets.load("large").labels.shape == (10,)
+
+
+def test_parts_are_downloaded_once_and_only_as_many_as_needed(in_parts, server, tmp_path):
+    folder, address = server
+    put(folder, in_parts(address))
+    dataset = datasets.load("large", n=4)
+    assert (dataset.provenance, dataset.source) == ("download", address)
+    cache = tmp_path / "cache" / "datasets" / "large"
+    assert [file.name for file in cache.iterdir()] == ["part0.npz"]
+    shutil.rmtree(folder)
+    assert datasets.load("large", n=4).provenance == "cache"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"X": COLOUR["train"].astype(float), "Y": LABELS[10]}, "holds X float64.* not 5 images of 32 x 32 x 3 bytes"),
+        ({"X": COLOUR["train"][:3], "Y": LABELS[10][:3]}, r"holds X uint8 \(3, 32, 32, 3\) and Y \(3,\), not 5 images"),
+        ({"X": COLOUR["train"], "Y": LABELS[10] + 2}, "its labels run from 2 to 10, not from 0 to 9"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_part_that_holds_something_else_is_named(in_parts, mirror, content, words):
+    in_parts()
+    put(mirror, {"part0.npz": b"no archive"})
+    if content:
+        np.savez(mirror / "part0.npz", **content)
+    with pytest.raises(InputError, match=rf"dataset file .*part0.npz: {words}.*delete this file"):
+        datasets.load("large", n=5)
+
+
+def test_a_part_with_a_checksum_is_compared_with_it(in_parts, mirror):
+    files = in_parts()
+    put(mirror, files)
+    in_parts(checksums=(f"sha256:{sha256(files['part0.npz'])}", f"sha256:{'0' * 64}"))
+    assert datasets.load("large", n=5).labels.shape == (5,)
+    with pytest.raises(InputError, match=r"part1.npz is not the expected file"):
+        datasets.load("large", n=6)
 
 
 # The cache

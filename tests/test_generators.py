@@ -1,7 +1,5 @@
 """Generators: numbered, seeded, endless; against slow references, closed forms and the data they are made of."""
 
-import importlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +13,6 @@ from deepphenomena.generators import NoisyLabels, Pool, Relabelled, digests
 from deepphenomena.runtime.errors import InputError
 
 KEY = jax.random.key(5)
-CIFAR5M = importlib.import_module("deepphenomena.generators.cifar5m")
 
 
 @jax.jit
@@ -210,49 +207,8 @@ def test_digests_tell_images_apart_by_a_single_bit():
     assert np.flatnonzero(np.any(digests(images) != digests(other), -1)).tolist() == [7]
 
 
-@pytest.fixture
-def cifar5m_mirror(tmp_path, monkeypatch):
-    monkeypatch.setattr(CIFAR5M, "PART_SIZE", 6)
-    monkeypatch.setenv("DEEPPHENOMENA_MIRROR", str(tmp_path))
-    monkeypatch.setenv("DEEPPHENOMENA_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cifar5m").mkdir()
-    rng = np.random.default_rng(0)
-    for part in range(2):
-        images = rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
-        np.savez(tmp_path / "cifar5m" / f"part{part}.npz", X=images, Y=rng.integers(0, 10, 6))
-    return tmp_path / "cifar5m"
-
-
-def test_cifar5m_is_read_across_its_files(cifar5m_mirror):
-    whole = generators.cifar5m(9)
-    first, second = (np.load(cifar5m_mirror / f"part{part}.npz") for part in range(2))
-    np.testing.assert_array_equal(whole.images, np.concatenate([first["X"], second["X"][:3]]))
-    np.testing.assert_array_equal(whole.labels, np.concatenate([first["Y"], second["Y"][:3]]))
-    assert (whole.provenance, whole.canonical, whole.images.dtype) == ("mirror", False, np.uint8)
-    assert generators.cifar5m(8).sha256 != whole.sha256
-    pool = Pool(jnp.asarray(whole.images), jnp.asarray(whole.labels))
-    assert pool.size == 9
-    np.testing.assert_allclose(pool(jnp.array([7]), key=KEY).images[0] * 255, whole.images[7], atol=1e-4)
-
-
-def test_cifar5m_damaged_strange_or_absent_is_refused(cifar5m_mirror, monkeypatch):
-    monkeypatch.setattr(CIFAR5M, "CHECKSUMS", {"part0.npz": 64 * "0"})
-    with pytest.raises(InputError, match="damaged"):
-        generators.cifar5m(3)
-    monkeypatch.setattr(CIFAR5M, "CHECKSUMS", {})
-    np.savez(cifar5m_mirror / "part1.npz", X=np.zeros((6, 32, 32, 3)), Y=np.zeros(6))
-    with pytest.raises(InputError, match="were expected"):
-        generators.cifar5m(12)
-    (cifar5m_mirror / "part1.npz").write_bytes(b"no archive")
-    with pytest.raises(InputError, match="cannot be read"):
-        generators.cifar5m(12)
-    (cifar5m_mirror / "part1.npz").unlink()
-
-    def unreachable(*_, **__):
-        raise OSError("no network")
-
-    monkeypatch.setattr("pooch.retrieve", unreachable)
-    with pytest.raises(InputError, match="nowhere to be had"):
-        generators.cifar5m(12)
-    with pytest.raises(InputError, match="n cannot be 0"):
-        generators.cifar5m(0)
+def test_a_pool_holds_a_dataset_as_bytes_and_hands_it_out_scaled():
+    data = datasets.load("cifar10", "test", n=9, scaled=False)
+    pool = Pool(jnp.asarray(data.images), jnp.asarray(data.labels))
+    assert (pool.size, pool.images.dtype) == (9, jnp.uint8)
+    np.testing.assert_allclose(pool(jnp.array([7]), key=KEY).images[0] * 255, data.images[7], atol=1e-4)

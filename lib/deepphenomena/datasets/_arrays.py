@@ -26,7 +26,7 @@ from deepphenomena.datasets import _medical
 from deepphenomena.datasets._catalogue import Entry, Source
 
 _LARGEST = 1 << 30  # bytes that an archive may hold unpacked; the largest known one holds 0.2 GB
-_FAULTS = (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+FAULTS = (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 class Unusable(Exception):
@@ -60,7 +60,7 @@ def read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays]
     """
     try:
         splits = _read(entry, source, folder)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         raise Unusable(f"cannot be read: {' '.join(str(fault).split()) or type(fault).__name__}") from None
     for name, declared in entry.splits.items():
         arrays, expected = splits[name], (declared.size, *entry.shape)
@@ -80,20 +80,22 @@ def tiles(grid: np.ndarray, height: int, width: int) -> np.ndarray:
     return cut.reshape(rows * columns, height, width, *grid.shape[2:])
 
 
-def _archive(folder: Path, name: str, checksum: str) -> Path:
+def archive_file(folder: Path, name: str, checksum: str | None) -> Path:
+    """An archive in a folder. Absent where it is not there, Unusable where its checksum is not the one given."""
     file = folder / name
     if not file.is_file():
         raise Absent(f"no {name}")
-    algorithm, expected = checksum.split(":")
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, algorithm).hexdigest()
-    if found != expected:
-        raise Unusable(f"{name} is not the expected file: its {algorithm} is {found}, not {expected}")
+    if checksum:
+        algorithm, expected = checksum.split(":")
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, algorithm).hexdigest()
+        if found != expected:
+            raise Unusable(f"{name} is not the expected file: its {algorithm} is {found}, not {expected}")
     return file
 
 
 def _read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays]:
-    archives = [_archive(folder, name, checksum) for name, checksum in source.archives.items()] if source else []
+    archives = [archive_file(folder, name, checksum) for name, checksum in source.archives.items()] if source else []
     match source.form if source else "loose":
         case "omniglot-zip":
             background, evaluation = archives

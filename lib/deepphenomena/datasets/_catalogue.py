@@ -51,13 +51,22 @@ class Source(_Declared):
     """Where a dataset can be read from: its archives with their checksums, their address and their form.
 
     An archive's name is appended to `url`. A source without one is looked for in the mirror folder alone. `folder` is
-    the folder inside the archive that holds the canonical files.
+    the folder inside the archive that holds the canonical files. `parts` are archives with the same number of images
+    each, read on their own; only their checksums may be null, where the authors publish none.
     """
 
-    form: Literal["loose", "tar", "omniglot-zip", "omniglot-npz", "grid-npz", "chest", "mri", "malaria"]
-    archives: dict[str, Checksum] = pydantic.Field(min_length=1)
+    form: Literal["loose", "tar", "omniglot-zip", "omniglot-npz", "grid-npz", "chest", "mri", "malaria", "parts"]
+    archives: dict[str, Checksum | None] = pydantic.Field(min_length=1)
     url: str | None = None
     folder: str = "."
+
+    @pydantic.model_validator(mode="after")
+    def _checked(self) -> Self:
+        if self.form != "parts" and None in self.archives.values():
+            raise ValueError("an archive has no checksum; write sha256:... or md5:...")
+        if self.form == "parts" and self.url is None:
+            raise ValueError("a dataset in parts has an address; give url")
+        return self
 
     @property
     def title(self) -> str:
@@ -101,7 +110,16 @@ class Entry(_Declared):
         sizes = {split: declared.size for split, declared in self.splits.items()}
         if not self.sources and sizes != {split: subset.size for split, subset in self.embedded.items()}:
             raise ValueError("a dataset without sources is embedded whole; give sources, or embed every split whole")
+        if any(source.form == "parts" for source in self.sources) and not self.in_parts:
+            raise ValueError("a dataset in parts has one source and one split, which the parts divide; correct them")
         return self
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether archives are fetched one by one, as many as a request needs."""
+        (source, *others), (split, *other_splits) = self.sources or [None], self.splits.values()
+        whole = not others and not other_splits and source is not None and source.form == "parts"
+        return whole and split.size % len(source.archives) == 0
 
 
 class _Catalogue(_Declared):

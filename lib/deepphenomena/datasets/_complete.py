@@ -100,24 +100,25 @@ def _from_mirror(name: str, entry: Entry, mirror: Path | None) -> Served:
 
 def _from_source(entry: Entry, source: Source) -> Served:
     with tempfile.TemporaryDirectory(prefix="deepphenomena-") as folder:
-        _download(source, Path(folder))
+        for archive in source.archives:
+            download(source, archive, Path(folder))
         return Served(read(entry, source, Path(folder)), "download", source.title)
 
 
-def _download(source: Source, folder: Path) -> None:
+def download(source: Source, archive: str, folder: Path) -> None:
+    """Fetch one archive of a source into a folder, whole or not at all; Unusable says why it could not be."""
     import pooch  # it loads an HTTP library, which embedded data never need
 
-    for archive, checksum in source.archives.items():
-        try:
-            # pooch sets the bar's total once it knows it, and takes a bar of total 0 for none.
-            with _quiet(pooch.get_logger()), progress.bar(total=1, description=archive, unit="B") as bar:
-                timeout = (_CONNECT_SECONDS, _READ_SECONDS)
-                downloader = pooch.HTTPDownloader(timeout=timeout, chunk_size=1 << 16, progressbar=bar)
-                pooch.retrieve(source.url + archive, checksum, fname=archive, path=folder, downloader=downloader)
-        except (OSError, ValueError) as fault:
-            answer = getattr(fault, "response", None)
-            why = f"HTTP status {answer.status_code}" if answer is not None else type(fault).__name__
-            raise Unusable(f"{archive}: {fault if type(fault) is ValueError else why}") from None
+    try:
+        # pooch sets the bar's total once it knows it, and takes a bar of total 0 for none.
+        with _quiet(pooch.get_logger()), progress.bar(total=1, description=archive, unit="B") as bar:
+            timeout = (_CONNECT_SECONDS, _READ_SECONDS)
+            downloader = pooch.HTTPDownloader(timeout=timeout, chunk_size=1 << 16, progressbar=bar)
+            pooch.retrieve(source.url + archive, source.archives[archive], archive, folder, downloader=downloader)
+    except (OSError, ValueError) as fault:
+        answer = getattr(fault, "response", None)
+        why = f"HTTP status {answer.status_code}" if answer is not None else type(fault).__name__
+        raise Unusable(f"{archive}: {fault if type(fault) is ValueError else why}") from None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ therefore a training set, a test set and an endless stream that share no sample.
 it goes into a compiled program as an argument.
 """
 
-from deepphenomena.generators.cifar5m import cifar5m
 from deepphenomena.generators.deformations import Deformations, deformations, shrunk
 from deepphenomena.generators.fundus import Fundus, fundus
 from deepphenomena.generators.labels import NoisyLabels, Relabelled
@@ -26,7 +25,6 @@ __all__ = [
     "Pool",
     "Relabelled",
     "Samples",
-    "cifar5m",
     "class_mixture",
     "deformations",
     "digests",

@@ -1,0 +1,73 @@
+"""Datasets in parts: archives of gigabytes each, of which a request fetches the first that it needs.
+
+The cache keeps each archive as it was published, and nothing else of the dataset.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from deepphenomena.datasets._arrays import FAULTS, Arrays, Unusable, archive_file
+from deepphenomena.datasets._catalogue import Entry, Source
+from deepphenomena.datasets._complete import MIRROR_VARIABLE, Served, download, mirror
+from deepphenomena.runtime import paths
+from deepphenomena.runtime.errors import InputError
+
+
+def leading(name: str, split: str, entry: Entry, n: int) -> Served:
+    """The first n images of a dataset in parts, from the cache, the mirror folder or the canonical address.
+
+    `provenance` and `source` tell where the last archive came from.
+
+    Raises:
+        InputError: an archive that is nowhere to be had, or that is damaged or holds something else.
+    """
+    (source,) = entry.sources
+    share = entry.splits[split].size // len(source.archives)  # images in each part
+    parts = []
+    for number, archive in enumerate(list(source.archives)[: -(-n // share)]):
+        folder, provenance = _located(name, source, archive)
+        try:
+            file = archive_file(folder, archive, source.archives[archive])
+            parts.append(_read(file, min(share, n - number * share), entry))
+        except Unusable as why:
+            raise InputError(
+                f"dataset file {folder / archive}: {why}; delete this file and run again, or restore it"
+            ) from None
+    images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Served({split: Arrays(images, labels)}, provenance, source.title)
+
+
+def _located(name: str, source: Source, archive: str) -> tuple[Path, str]:
+    """(the folder that holds an archive now, what served it)."""
+    cache, served = paths.cache() / "datasets" / name, mirror()
+    places = {cache: "cache"} | ({served / name: "mirror", served: "mirror"} if served else {})
+    for folder, provenance in places.items():
+        if (folder / archive).is_file():
+            return folder, provenance
+    try:
+        download(source, archive, cache)
+    except Unusable as why:
+        raise InputError(
+            f"dataset '{name}': {archive} is nowhere to be had; looked in {cache / archive} (not there); the folder "
+            f"{MIRROR_VARIABLE} ({served or 'not set'}); {source.url} ({why}); connect to the network, or set "
+            f"{MIRROR_VARIABLE} to a folder with {name}/{archive}"
+        ) from None
+    return cache, "download"
+
+
+def _read(file: Path, n: int, entry: Entry) -> tuple[np.ndarray, np.ndarray]:
+    """The first n images `X` (NHWC, uint8) and labels `Y` of an archive."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            images, labels = archive["X"][:n], archive["Y"][:n].astype(np.int32)
+    except FAULTS as fault:
+        raise Unusable(f"cannot be read ({type(fault).__name__})") from None
+    if images.dtype != np.uint8 or images.shape != (n, *entry.shape) or labels.shape != (n,):
+        raise Unusable(
+            f"holds X {images.dtype} {images.shape} and Y {labels.shape}, not {n} images of "
+            f"{' x '.join(map(str, entry.shape))} bytes and their labels"
+        )
+    if labels.min() < 0 or labels.max() >= len(entry.classes):
+        raise Unusable(f"its labels run from {labels.min()} to {labels.max()}, not from 0 to {len(entry.classes) - 1}")
+    return images, labels
