@@ -128,7 +128,7 @@ def test_what_a_person_got_wrong_is_one_line_before_any_kernel_starts(command, m
 def test_a_notebook_that_lacks_a_parameter_of_its_card_is_refused_before_the_run(command, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_papermill", lambda *_: pytest.fail("a kernel was started"))
     notebook = nbformat.read(tmp_path / "tiny.ipynb", as_version=4)
-    notebook.cells[0].source = notebook.cells[0].source.replace("widths: list", "width: list")
+    notebook.cells[0].source = notebook.cells[0].source.replace("\nwidths: list", "\nwidth: list")
     nbformat.write(notebook, tmp_path / "tiny.ipynb")
     status, _, err = command("run", SLUG)
     assert status == 2

@@ -101,7 +101,9 @@ def test_double_precision_reaches_members_in_threads_of_their_own():
 
 THREE_WAYS = """
 import jax, jax.numpy as jnp, numpy as np, optax
-from deepphenomena import compilation, threads, training
+from deepphenomena import training
+from deepphenomena.runtime import compilation, threads
+from deepphenomena.training import driver
 
 def squared(parameters, batch):
     x, y = batch
@@ -120,9 +122,9 @@ def train():
 assert jax.device_count() == 8
 sharded = train()
 assert len(sharded.parameters["w"].sharding.device_set) == 8
-spread, training._spread = training._spread, lambda state, members: state
+spread, driver._spread = driver._spread, lambda state, members: state
 batched = train()
-training._side_by_side = lambda parameters, members: False
+driver._side_by_side = lambda parameters, members: False
 looped = train()
 for other in (batched, looped):
     for a, b in zip(jax.tree.leaves(sharded), jax.tree.leaves(other), strict=True):
@@ -291,7 +293,8 @@ KILLED = """
 import os, signal, sys
 import jax, jax.numpy as jnp, numpy as np, optax
 from pathlib import Path
-from deepphenomena import checkpoints, training
+from deepphenomena import training
+from deepphenomena.training import checkpoints
 
 def squared(parameters, batch):
     x, y = batch
