@@ -7,6 +7,7 @@ from deepphenomena.book import standing, tables
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.claims import Check, CheckVerdict, Claim, Expectation, Verdict
 from deepphenomena.book.records import Outcome, Record
+from deepphenomena.book.standing import Agreement
 
 COLUMNS = ("Claim", "Verdict of record", "Paper and bound", "Ours, every run")
 
@@ -47,7 +48,7 @@ def claim_row(
     cells = (
         tables.verdict_html(stands.verdict) + tables.small(stands.reason),
         _paper(claim, bound),
-        _runs(card, claim, by_preset, this),
+        _runs(card, claim, by_preset, agrees, this),
     )
     anchor = "" if page else f' id="claim-{claim.id}"'
     attributes = f'data-verdict="{stands.verdict}" data-basis="{claim.basis}" data-quick="{agrees or "not measured"}"'
@@ -68,10 +69,12 @@ def _paper(claim: Claim, bound: Expectation) -> str:
     return f"{html.escape(claim.reported or 'no number')}{tables.small(f'bound: {bound}, from {basis}')}"
 
 
-def _runs(card: Card, claim: Claim, by_preset: Mapping[str, Record], this: Record | None) -> str:
+def _runs(
+    card: Card, claim: Claim, by_preset: Mapping[str, Record], agrees: Agreement | None, this: Record | None
+) -> str:
     """What is measured, then every recorded run nearest the paper first, the quick run, and a run beside them."""
     lines = [_run(claim, run) for run in standing.recorded_runs(card, by_preset)]
-    if agrees := standing.agreement(card, claim.id, by_preset):
+    if agrees:
         lines.append(f"quick: {_value(claim, by_preset[QUICK].outcome(claim.id))}<br>{tables.verdict_html(agrees)}")
     if this:
         lines.append(_run(claim, this))

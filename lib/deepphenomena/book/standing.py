@@ -119,4 +119,4 @@ def chapter_headline(card: Card, by_preset: Mapping[str, Record]) -> str:
         return "a draft, which counts for nothing"
     if not counts_in_headline(card, by_preset):
         return "no recorded run beyond quick, so it counts for nothing yet"
-    return headline(tally([(card, dict(by_preset))]))
+    return headline(tally([(card, by_preset)]))
