@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepphenomena.book import cards, records, runner
+from deepphenomena.book import records, runner
 
 ROOT = Path(__file__).parents[1]
 SLUG = "large_learning_rate_phase"
@@ -64,8 +64,7 @@ def colab(tmp_path_factory):
     empty = folder / "empty"
     empty.mkdir()
     shutil.copy(runner.notebook_path(SLUG), empty / "lone.ipynb")
-    smoke = yaml.safe_dump(cards.load(SLUG).presets["smoke"])
-    arguments = ["lone.ipynb", folder / "out.ipynb", "-y", smoke, "-k", "colab", "--no-progress-bar"]
+    arguments = ["lone.ipynb", folder / "out.ipynb", "-p", "preset", "smoke", "-k", "colab", "--no-progress-bar"]
     call(sys.executable, "-m", "papermill", *arguments, cwd=empty, env=environment)
     return records.read(folder / "out.ipynb"), before, installed(python), commit
 

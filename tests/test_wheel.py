@@ -52,9 +52,7 @@ def test_without_a_clone_the_command_says_where_the_notebooks_are(installed, tmp
 
 def test_a_lone_notebook_runs_from_it(installed, tmp_path):
     shutil.copy(runner.notebook_path(SLUG), tmp_path / "lone.ipynb")
-    smoke = tmp_path / "smoke.yaml"
-    smoke.write_text("\n".join(f"{name}: {value}" for name, value in cards.load(SLUG).presets["smoke"].items()))
-    arguments = ["lone.ipynb", "out.ipynb", "-f", "smoke.yaml", "-k", "python3", "--no-progress-bar"]
+    arguments = ["lone.ipynb", "out.ipynb", "-p", "preset", "smoke", "-k", "python3", "--no-progress-bar"]
     done = python(installed, tmp_path, "-m", "papermill", *arguments)
     assert done.returncode == 0, done.stderr
     made = records.read(tmp_path / "out.ipynb")

@@ -27,7 +27,7 @@ def phone(page):
     return page
 
 
-def test_on_a_phone_a_wide_table_scrolls_in_a_box_of_its_own(phone, address):
+def test_on_a_phone_a_table_of_claims_becomes_cards_or_scrolls_in_its_own_box(phone, address):
     for name in ["scorecard.html", *map(path, CARDS)]:
         phone.goto(f"{address}/{name}")
         for box in phone.locator(".dp-claims").all():
@@ -35,7 +35,10 @@ def test_on_a_phone_a_wide_table_scrolls_in_a_box_of_its_own(phone, address):
             assert place["x"] >= 0
             assert place["x"] + place["width"] <= PHONE["width"]
             inside, shown = box.evaluate("box => [box.scrollWidth, box.clientWidth]")
-            assert inside > shown, "the table was pressed together"
+            if inside == shown:  # each row is a card as wide as the box
+                cells = box.locator("tbody td").all()
+                assert min(cell.bounding_box()["width"] for cell in cells if cell.is_visible()) > PHONE["width"] / 2
+                continue
             last = box.locator("thead th").last
             box.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
             assert last.bounding_box()["x"] + last.bounding_box()["width"] <= PHONE["width"] + 1
