@@ -106,15 +106,15 @@ def test_training_is_given_the_very_stream_that_is_counted(classifier, garments)
     numbers = deep_bootstrap.stream(**SIZES)
     real = garments(jnp.asarray(numbers.real), key=draw_key)
     weights = jax.random.normal(jax.random.key(9), (7, 7, 1))
-    source = {
-        "generator": garments, "key": jax.random.key_data(draw_key), "first": jnp.int32(numbers.ideal.start),
-        "augmented": jnp.bool_(False),
+    data = {
+        "real": real, "generator": garments, "key": jax.random.key_data(draw_key),
+        "first": jnp.int32(numbers.ideal.start), "augmented": jnp.bool_(False),
     }  # fmt: skip
 
     def checksums(world):
         return training.train(
-            lambda p, batches: jnp.sum(batches.images[world] * weights) + 0 * p["w"], {"w": jnp.zeros(())}, real,
-            optimizer=optax.sgd(0.0), steps=12, key=order_key, batch_size=20, draw=program.draw, source=source,
+            lambda p, batches: jnp.sum(batches.images[world] * weights) + 0 * p["w"], {"w": jnp.zeros(())}, data,
+            optimizer=optax.sgd(0.0), steps=12, key=order_key, batch_fn=program.batch_fn,
         ).losses  # fmt: skip
 
     expected = [
@@ -144,7 +144,7 @@ def test_the_real_world_is_plain_training_on_n_samples(classifier, garments, bot
     real = garments(jnp.asarray(deep_bootstrap.stream(**SIZES).real), key=draw_key)
     alone = training.train(
         cross_entropy(network), parameters, real, optimizer=optax.sgd(optax.cosine_decay_schedule(0.1, 12)),
-        steps=12, key=order_key, batch_size=20,
+        steps=12, key=order_key, batch_fn=training.Epochs(20),
     )  # fmt: skip
     close(alone.parameters, both.parameters["real"])
 
@@ -246,22 +246,3 @@ def test_a_crop_is_a_window_of_the_padded_image_or_of_its_mirror_image():
     assert chosen.sum() == 1000, "each result is exactly one of the fifty"
     assert chosen.min() >= 1
     assert chosen.sum((0, 1)) == pytest.approx([500, 500], abs=80)
-
-
-def test_draw_is_handed_the_step_and_a_new_key_each_time_and_resumes(tmp_path):
-    def draw(batch, source, *, step, key):
-        return batch[:, 0] * 0 + source * step + jax.random.uniform(key)
-
-    run = functools.partial(
-        training.train, lambda p, x: jnp.mean(x) + 0 * p["w"], {"w": jnp.zeros(())}, jnp.ones((8, 2)),
-        optimizer=optax.sgd(0.1), batch_size=4, key=KEY, draw=draw, source=jnp.float32(10.0), record_every=2,
-    )  # fmt: skip
-    losses = run(steps=8).losses
-    np.testing.assert_array_equal(np.floor(losses), 10 * np.arange(8))
-    assert len(np.unique(losses % 10)) == 8
-    run(steps=8, checkpoint=tmp_path / "kept", checkpoint_seconds=0)
-    np.testing.assert_array_equal(run(steps=8, checkpoint=tmp_path / "kept").losses, losses)
-    with pytest.raises(InputError, match="another training"):
-        run(steps=8, checkpoint=tmp_path / "kept", source=jnp.float32(11.0))
-    with pytest.raises(InputError, match="needs a key"):
-        run(steps=8, key=None, batch_size=None)

@@ -27,17 +27,17 @@ def trained():
         return maml_anil.by_class(loaded.images[:, ::2, ::2], loaded.labels)  # 14 x 14 for speed
 
     definition = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
-    keys = jax.random.split(jax.random.key(0), SEEDS)
-    initial = jax.jit(jax.vmap(lambda key: nnx.state(build(key))))(keys)
+    members = training.grid(seed=range(SEEDS))
+    initial = jax.jit(jax.vmap(lambda key: nnx.state(build(key))))(members.keys())
 
     def scores(parameters, x):
         return nnx.merge(definition, parameters)(x)
 
     sample = functools.partial(maml_anil.sample_task, ways=5, shots=1, queries=5)
     outer = maml_anil.meta_loss(loss_of(scores), mask=mask_of(initial, ["head"]), **INNER)
-    after = training.train_members(
-        outer, initial, None, optimizer=optax.adam(3e-3), steps=120, keys=keys,
-        draw=maml_anil.draw_tasks(sample, count=4), source=table("train"),
+    after = training.train(
+        outer, initial, table("train"), members, optimizer=optax.adam(3e-3), steps=120,
+        batch_fn=maml_anil.task_batches(sample, count=4),
     )  # fmt: skip
     test_table = table("test")
     tasks = jax.lax.map(lambda key: sample(test_table, key=key), jax.random.split(jax.random.key(9), 100))

@@ -19,11 +19,11 @@ from deepphenomena.papers.maml_anil import (
     adapt,
     by_class,
     cosine_classifier,
-    draw_tasks,
     layer_mask,
     meta_loss,
     sample_sinusoid,
     sample_task,
+    task_batches,
 )
 from deepphenomena.runtime.errors import InputError
 
@@ -271,7 +271,7 @@ def test_meta_training_on_the_shared_loop_learns_the_family():
 
     trained = training.train(
         meta_loss(loss, mask=True, rate=0.1, steps=1, together=4), jnp.array(0.0), None,
-        optimizer=optax.adam(0.05), steps=300, key=jax.random.key(0), draw=draw_tasks(sample, count=4),
+        optimizer=optax.adam(0.05), steps=300, key=jax.random.key(0), batch_fn=task_batches(sample, count=4),
     )  # fmt: skip
     assert abs(float(trained.parameters) - 3) < 0.1
     assert trained.losses[-50:].mean() < 0.01 * trained.losses[:5].mean()

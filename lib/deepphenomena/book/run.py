@@ -1,14 +1,17 @@
 """A run in the making: what a chapter's notebook holds from `start` to `verdict`."""
 
 import datetime
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import PyTree
 from numpy.typing import ArrayLike
 
+from deepphenomena import training
 from deepphenomena.book import claims_table, judging, provenance, records, results
 from deepphenomena.book.cards import Card
 from deepphenomena.book.claims import Check, Claim, Sample, stacked
@@ -16,8 +19,11 @@ from deepphenomena.book.parameters import Value
 from deepphenomena.book.provenance import DatasetUse
 from deepphenomena.book.records import Record
 from deepphenomena.datasets import Dataset
+from deepphenomena.runtime import threads
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.runtime.statistics import Scale
+from deepphenomena.training.scan import Loss
+from deepphenomena.training.trained import Trained
 
 # Set by the runner: the folder where this very run may leave checkpoints, to resume from if it is killed.
 CHECKPOINTS_VARIABLE = "DEEPPHENOMENA_CHECKPOINTS"
@@ -193,10 +199,38 @@ class Run:
             shown[f"recorded run ({preset}, {recorded.provenance.device})"] = recorded.series[name]
         return shown
 
+    def train(self, name: str, loss: Loss, parameters: PyTree, *data_and_members: Any, **options: Any) -> Trained:
+        """`training.train`, with a progress bar and with checkpoints from which a killed run resumes.
+
+        Args:
+            name: what is trained, such as "sweep": the bar's name and the checkpoints' folder, one for each training.
+            loss, parameters, data_and_members, options: as `training.train` takes them.
+
+        Example:
+            >>> sweep = run.train("sweep", loss, initial, train_set, members, optimizer=sgd)  # doctest: +SKIP
+        """
+        options = {"checkpoint": self.checkpoint(name), "description": name} | options
+        return training.train(loss, parameters, *data_and_members, **options)
+
+    def each(self, function: Callable[..., Any], *axes: Iterable[Any]) -> dict[Any, Any]:
+        """`function` of every combination of the axes' values, computed side by side on all cores.
+
+        Returns:
+            {value: result}, or {(value, value, ...): result} for two axes or more, in the axes' order, the first
+            slowest. `pd.Series` of it is labelled.
+
+        Example:
+            >>> found = run.each(accuracy_of, ["mlp", "cnn"], run.seeds)  # doctest: +SKIP
+        """
+        cases = list(itertools.product(*axes))
+        results_of = threads.each(lambda case: function(*case), cases)
+        labels = cases if len(axes) > 1 else [case[0] for case in cases]
+        return dict(zip(labels, results_of, strict=True))
+
     def checkpoint(self, name: str) -> Path | None:
-        """A folder for a stage's checkpoints where the runner provides one; None in a bare notebook: none are kept."""
+        """A folder for a training's checkpoints where the runner provides one; None in a bare notebook."""
         folder = os.environ.get(CHECKPOINTS_VARIABLE)
-        return Path(folder) / name if folder else None
+        return Path(folder) / name.replace("/", "-") if folder else None
 
     def record(self) -> Record:
         """The record of this run as it stands."""

@@ -124,11 +124,11 @@ def train_worlds(
         test_samples: size of the test set.
         augmented: whether training images, in both worlds, are cropped and mirrored at random.
         record_every: steps between two records.
-        checkpoint, description: as in `training.train_members`.
+        checkpoint, description: as in `training.train`.
 
     Raises:
         InputError: a finite generator with too few samples, sets that are no multiples of `TEST_BATCH`, or sizes that
-            `training.train_members` refuses.
+            `training.train` refuses.
     """
     numbers = stream(samples=samples, steps=steps, batch_size=batch_size, test_samples=test_samples)
     if generator.size is not None and numbers.real.stop > generator.size:
@@ -145,22 +145,18 @@ def train_worlds(
     trained = training.train(
         program.loss,
         jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), parameters),
-        real,
-        optimizer=program.optimizer,
-        hyperparameters={"learning_rate": learning_rate},
-        steps=steps,
-        key=order_key,
-        batch_size=batch_size,
-        draw=program.draw,
-        source={
+        {
+            "real": real,
             "generator": generator,
             "key": jax.random.key_data(draw_key),
             "first": jnp.int32(numbers.ideal.start),
             "augmented": jnp.bool_(augmented),
         },
-        record_every=record_every,
-        measure=program.measure,
-        held_out={"test": test, "train": real},
+        optimizer=training.tunable(program.optimizer, learning_rate=learning_rate),
+        steps=steps,
+        key=order_key,
+        batch_fn=program.batch_fn,
+        recording=training.Recording(program.measure, {"test": test, "train": real}, record_every),
         checkpoint=checkpoint,
         description=description,
     )
@@ -215,7 +211,7 @@ class _Program(NamedTuple):
 
     loss: Callable
     optimizer: Callable
-    draw: Callable
+    batch_fn: training.Epochs
     measure: Callable
 
 
@@ -235,21 +231,21 @@ def _program(network: Network, steps: int, batch_size: int) -> _Program:
     def optimizer(learning_rate):
         return optax.sgd(lambda count: learning_rate * optax.cosine_decay_schedule(1.0, steps)(count))
 
-    def draw(batch: Samples, source, *, step, key):
-        stream_key = jax.random.wrap_key_data(source["key"])
-        fresh = ideal_batch(source["generator"], source["first"], step, batch_size, key=stream_key)
+    def both_worlds(key, step, batch: Samples, data):
+        stream_key = jax.random.wrap_key_data(data["key"])
+        fresh = ideal_batch(data["generator"], data["first"], step, batch_size, key=stream_key)
         images, labels = (jnp.stack(pair) for pair in zip(batch, fresh, strict=True))
 
         def augment(images):
             crop = functools.partial(augmentation.crop_and_flip, padding=max(1, int(PADDING * images.shape[2])))
             return jax.vmap(lambda x, key: crop(x, key=key))(images, jax.random.split(key))
 
-        return Samples(jax.lax.cond(source["augmented"], augment, lambda images: images, images), labels)
+        return Samples(jax.lax.cond(data["augmented"], augment, lambda images: images, images), labels)
 
     def measure(parameters, held_out):
         return _measured(network, parameters, held_out)
 
-    return _Program(loss, optimizer, draw, measure)
+    return _Program(loss, optimizer, training.Epochs(batch_size, of="real", then=both_worlds), measure)
 
 
 def _measured(network: Network, parameters: PyTree, held_out: dict[str, Samples]) -> dict[str, Float[Array, ""]]:

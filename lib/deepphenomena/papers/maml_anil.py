@@ -4,8 +4,8 @@ MAML adapts every parameter to a task, ANIL the head alone, and a test with froz
 function, `adapt`, with another mask. Tasks are drawn inside the compiled program, so that `training.train` needs no
 data but a table of images by class:
 
-    training.train(meta_loss(loss, mask=mask, rate=0.1, steps=5), parameters, None, key=key, ...,
-                   draw=draw_tasks(sample_task, count=16), source=by_class(images, labels))
+    training.train(meta_loss(loss, mask=mask, rate=0.1, steps=5), parameters, by_class(images, labels), key=key, ...,
+                   batch_fn=task_batches(sample_task, count=16))
 
 Source: Finn, Abbeel and Levine (2017), "Model-agnostic meta-learning", algorithm 1 and 2; Raghu et al. (2019), "Rapid
 learning or feature reuse?", section 4 (ANIL) and 5 (NIL).
@@ -116,17 +116,17 @@ def sample_sinusoid(*, shots: int, queries: int, key: Key[Array, ""]) -> Task:
     return Task(Examples(x[:shots], y[:shots]), Examples(x[shots:], y[shots:]))
 
 
-def draw_tasks(sample: Callable[..., Task], *, count: int) -> Callable[..., Task]:
-    """The `draw` of `training.train`: at every step `count` new tasks, `sample(source, key=...)` each.
+def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Task]:
+    """The `batch_fn` of `training.train`: at every step `count` new tasks, `sample(data, key=...)` each.
 
-    With no source, `sample(key=...)`.
+    Without data, `sample(key=...)`.
     """
 
-    def draw(batch: None, source: PyTree, *, step: Int[Array, ""], key: Key[Array, ""]) -> Task:
-        of_source = sample if source is None else functools.partial(sample, source)
-        return jax.vmap(lambda key: of_source(key=key))(jax.random.split(key, count))
+    def batch_fn(key: Key[Array, ""], step: Int[Array, ""], data: PyTree) -> Task:
+        of_data = sample if data is None else functools.partial(sample, data)
+        return jax.vmap(lambda key: of_data(key=key))(jax.random.split(key, count))
 
-    return draw
+    return batch_fn
 
 
 def layer_mask(parameters: PyTree, adapted: Callable[[str], bool]) -> PyTree:

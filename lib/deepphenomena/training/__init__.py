@@ -1,6 +1,8 @@
-"""Training: one compiled loop for one model or many, checkpoints that a killed run resumes from, augmentation."""
+"""Training: one compiled loop for one model or many, labelled results, checkpoints that a killed run resumes from."""
 
-from deepphenomena.training.driver import Trained, train, train_members
+from deepphenomena.training.driver import train
 from deepphenomena.training.labels import Grid, grid
+from deepphenomena.training.scan import Epochs, Recording, Scanned, scan, tunable
+from deepphenomena.training.trained import Trained
 
-__all__ = ["Grid", "Trained", "grid", "train", "train_members"]
+__all__ = ["Epochs", "Grid", "Recording", "Scanned", "Trained", "grid", "scan", "train", "tunable"]

@@ -1,0 +1,241 @@
+"""Many steps of gradient descent as one pure function, which jit, vmap and grad take like any other.
+
+    trained = jax.vmap(lambda key: scan(loss, init(key), data, optimizer=optax.sgd(0.1), steps=100))(keys)
+
+`training.train` drives the same steps in segments, with checkpoints, progress and members that stop on their own.
+"""
+
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+from deepphenomena.runtime.errors import InputError
+
+Loss = Callable[[PyTree, PyTree], Float[Array, ""]]
+Evaluate = Callable[[PyTree, PyTree], Mapping[str, Float[Array, ""]]]
+BatchFunction = Callable[[Key[Array, ""], Int[Array, ""], PyTree], PyTree]
+
+
+@dataclasses.dataclass(frozen=True)
+class Epochs:
+    """A `batch_fn` that draws without replacement: every epoch has its own order, a short last batch is dropped.
+
+    Attributes:
+        batch_size: samples per step.
+        of: the key of the part of `data` that is shuffled; None for all of it. Its leaves share their leading axis.
+        then: `then(key, step, batch, data)`, applied to every batch: augmentation, or samples of a stream beside it.
+    """
+
+    batch_size: int
+    of: Hashable = None
+    then: Callable[[Key[Array, ""], Int[Array, ""], PyTree, PyTree], PyTree] | None = None
+
+    def part(self, data: PyTree) -> PyTree:
+        """The part of `data` that is shuffled."""
+        return data if self.of is None else data[self.of]
+
+    def samples(self, data: PyTree) -> int:
+        """The samples of an epoch. InputError where they do not fill a batch."""
+        samples = min((len(leaf) for leaf in jax.tree.leaves(self.part(data)) if jnp.ndim(leaf)), default=0)
+        if not 1 <= self.batch_size <= samples:
+            raise InputError(f"batch_size {self.batch_size} does not fit {samples} samples; give 1 to {samples}")
+        return samples
+
+
+class Recording(NamedTuple):
+    """What is measured along a training, and how often.
+
+    Attributes:
+        evaluate: `evaluate(parameters, held_out)`, a dict of scalars.
+        held_out: a pytree handed to `evaluate`.
+        every: steps between two evaluations; None evaluates at the start and at the end alone. It is also the length of
+            the compiled program: trainings of different `steps` with the same `every` share one program.
+    """
+
+    evaluate: Evaluate | None = None
+    held_out: PyTree = None
+    every: int | None = None
+
+
+class Tunable(NamedTuple):
+    """An optimizer whose hyperparameters are arguments of the compiled program; made by `tunable`."""
+
+    make: Callable[..., optax.GradientTransformation]
+    values: dict[str, Array]
+
+
+def tunable(make: Callable[..., optax.GradientTransformation], **values: Any) -> Tunable:
+    """An optimizer that is compiled once for all values of its hyperparameters.
+
+    Args:
+        make: makes the Optax transformation from the hyperparameters, such as `optax.sgd`.
+        values: a number each, or an array with one number per member.
+
+    Example:
+        >>> tunable(optax.sgd, learning_rate=jnp.array([0.1, 1.0])).values["learning_rate"].shape
+        (2,)
+    """
+    return Tunable(make, {name: jnp.asarray(value) for name, value in values.items()})
+
+
+Optimizer = optax.GradientTransformation | Tunable
+
+
+class State(NamedTuple):
+    """What one step hands to the next."""
+
+    parameters: PyTree
+    optimizer_state: PyTree
+    key_data: Array
+    order: Int[Array, " samples"]
+    step: Int[Array, ""]
+    diverged: Bool[Array, ""]
+
+
+class Scanned(NamedTuple):
+    """The result of `scan`.
+
+    Attributes:
+        parameters: after the last step.
+        losses: (steps,), the loss at every step, before its update.
+        metrics: each evaluated quantity, (records,): at step 0, and after every `every` steps.
+    """
+
+    parameters: PyTree
+    losses: Float[Array, " steps"]
+    metrics: dict[str, Float[Array, " records"]]
+
+
+def scan(
+    loss: Loss,
+    parameters: PyTree,
+    data: PyTree = None,
+    *,
+    optimizer: Optimizer,
+    steps: int,
+    key: Key[Array, ""] | None = None,
+    batch_fn: BatchFunction | Epochs | None = None,
+    recording: Recording | None = None,
+) -> Scanned:
+    """Train one model. Pure: jit it, vmap it over keys or hyperparameters, differentiate through it.
+
+    Args:
+        loss: `loss(parameters, batch)`, a scalar.
+        parameters: where training starts.
+        data: a pytree handed to `batch_fn`; without one, it is the batch of every step.
+        optimizer: an Optax transformation, or `tunable(make, ...)`.
+        steps: number of updates.
+        key: random key of the batches.
+        batch_fn: `batch_fn(key, step, data)`, the batch of a step, or `Epochs`. `step` counts from 0, `key` is new at
+            every step.
+        recording: what is evaluated; `every` must divide `steps`.
+
+    Raises:
+        InputError: for a `batch_fn` without a key, or an `every` that does not divide `steps`.
+
+    Example:
+        >>> bowl = lambda w, _: 0.5 * jnp.sum(w**2)
+        >>> jax.jit(lambda w: scan(bowl, w, optimizer=optax.sgd(0.5), steps=3).losses)(jnp.ones(2)).tolist()
+        [1.0, 0.25, 0.0625]
+    """
+    recording = recording or Recording()
+    every = recording.every or steps
+    if steps % every:
+        raise InputError(f"every {every} does not divide the {steps} steps; give a divisor")
+    if key is None:
+        if batch_fn is not None:
+            raise InputError("batch_fn draws at random; pass key=jax.random.key(seed)")
+        key = jax.random.key(0)
+    make, values = split(optimizer)
+    state = begin(parameters, key, values, make=make, samples=shuffled(batch_fn, data))
+
+    def evaluated(parameters):
+        return {} if recording.evaluate is None else dict(recording.evaluate(parameters, recording.held_out))
+
+    def segment(state, _):
+        limit = jnp.int32(steps)
+        state, losses = advance(
+            state, data, values, limit, jnp.inf, loss=loss, make=make, batch_fn=batch_fn, length=every
+        )
+        return state, (losses, evaluated(state.parameters))
+
+    first = evaluated(parameters)
+    state, (losses, later) = jax.lax.scan(segment, state, length=steps // every)
+    metrics = jax.tree.map(lambda start, rest: jnp.concatenate([start[None], rest]), first, later)
+    return Scanned(state.parameters, losses.reshape(steps), metrics)
+
+
+def split(optimizer: Optimizer) -> tuple[Any, dict[str, Array]]:
+    """(what is compiled, what is an argument of it)."""
+    return (optimizer.make, optimizer.values) if isinstance(optimizer, Tunable) else (optimizer, {})
+
+
+def shuffled(batch_fn: BatchFunction | Epochs | None, data: PyTree) -> int:
+    """The length of an epoch's order; 1 where none is kept."""
+    return batch_fn.samples(data) if isinstance(batch_fn, Epochs) else 1
+
+
+def begin(parameters, key, values, *, make, samples) -> State:
+    """The state before the first step."""
+    return State(
+        parameters=parameters,
+        optimizer_state=_transformation(make, values).init(parameters),
+        key_data=jax.random.key_data(key),
+        order=jnp.arange(samples, dtype=jnp.int32),
+        step=jnp.int32(0),
+        diverged=jnp.bool_(False),
+    )
+
+
+def advance(state: State, data, values, limit, stop_above, *, loss, make, batch_fn, length):
+    """(state, losses (length,)) after `length` steps; none is taken past `limit` or after divergence."""
+    transformation = _transformation(make, values)
+
+    def take_step(state: State):
+        order, batch = _batch(state, data, batch_fn)
+        value, gradient = jax.value_and_grad(loss)(state.parameters, batch)
+        diverged = ~(value <= stop_above)  # true for NaN as well
+        updates, optimizer_state = transformation.update(gradient, state.optimizer_state, state.parameters)
+        moved = optax.apply_updates(state.parameters, updates)
+        return State(moved, optimizer_state, state.key_data, order, state.step + 1, diverged), value
+
+    def step(state: State, _):
+        stopped = state.diverged | (state.step >= limit)
+        dtype = jax.eval_shape(take_step, state)[1].dtype
+        return jax.lax.cond(stopped, lambda state: (state, jnp.full((), jnp.nan, dtype)), take_step, state)
+
+    return jax.lax.scan(step, state, length=length)
+
+
+def _transformation(make, values) -> optax.GradientTransformation:
+    return make(**values) if callable(make) else make
+
+
+def _batch(state: State, data, batch_fn):
+    """(the epoch's order of samples, this step's batch)."""
+    if batch_fn is None:
+        return state.order, data
+    if not isinstance(batch_fn, Epochs):
+        return state.order, batch_fn(_step_key(state), state.step, data)
+    samples = state.order.shape[0]
+    per_epoch = samples // batch_fn.batch_size
+    epoch, position = state.step // per_epoch, state.step % per_epoch
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), epoch)
+    shuffle = lambda _: jax.random.permutation(key, samples).astype(jnp.int32)  # noqa: E731
+    order = jax.lax.cond(position == 0, shuffle, lambda order: order, state.order)
+    index = jax.lax.dynamic_slice_in_dim(order, position * batch_fn.batch_size, batch_fn.batch_size)
+    batch = jax.tree.map(lambda leaf: leaf[index], batch_fn.part(data))
+    if batch_fn.then is not None:
+        batch = batch_fn.then(_step_key(state), state.step, batch, data)
+    return order, batch
+
+
+def _step_key(state: State) -> Key[Array, ""]:
+    """A key for this step alone, apart from those that shuffle epochs."""
+    _, stream = jax.random.split(jax.random.wrap_key_data(state.key_data))
+    return jax.random.fold_in(stream, state.step)
