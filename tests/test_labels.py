@@ -124,3 +124,17 @@ def test_what_does_not_fit_a_grid_is_refused_by_name(members, make, words):
     with pytest.raises(InputError) as refusal:
         make(members)
     assert all(word in str(refusal.value) for word in words), str(refusal.value)
+
+
+def test_values_of_a_smaller_grid_are_given_to_every_member_with_their_labels(members):
+    ensemble = grid(seed=SEEDS)
+    values = {"a": np.array([10.0, 20.0, 30.0]), "b": jnp.arange(6.0).reshape(3, 2)}
+    spread = members.broadcast(ensemble, values)
+    np.testing.assert_array_equal(spread["a"], [10.0 * (seed - 2) for seed in members["seed"]])
+    assert spread["b"].shape == (len(members), 2)
+    with pytest.raises(InputError, match="seed=5"):
+        members.broadcast(grid(seed=range(3, 5)), np.zeros(2))
+    with pytest.raises(InputError, match="width"):
+        members.broadcast(grid(width=[1]), np.zeros(1))
+    with pytest.raises(InputError, match="do not fit the grid"):
+        members.broadcast(ensemble, np.zeros(4))

@@ -108,6 +108,30 @@ class Grid:
         index = np.array([distinct.index(values) for values in wanted])
         return jax.tree.map(lambda *leaves: _stacked(leaves)[index], *made)
 
+    def broadcast(self, other: "Grid", tree: PyTree) -> PyTree:
+        """Values of another grid's members, given to each member of this one that has their labels.
+
+            ensemble, members = grid(seed=seeds), grid(seed=seeds, learning_rate=rates)
+            initial = members.broadcast(ensemble, initial)  # the same start at every learning rate
+
+        Args:
+            other: a grid whose axes this grid has, too.
+            tree: its leaves have a leading axis of the other grid's members.
+
+        Raises:
+            InputError: for an axis that this grid lacks, or labels that the other grid lacks.
+        """
+        columns = [self._column(axis) for axis in other.axes]
+        for leaf in jax.tree.leaves(tree):
+            other._check(jnp.shape(leaf)[:1], (len(other),))
+        places = {row: place for place, row in enumerate(other.rows)}
+        wanted = [tuple(row[k] for k in columns) for row in self.rows]
+        if missing := [row for row in wanted if row not in places]:
+            labels = ", ".join(f"{axis}={value}" for axis, value in zip(other.axes, missing[0], strict=True))
+            raise InputError(f"the other grid has no member with {labels}: give both grids the same labels")
+        index = np.array([places[row] for row in wanted])
+        return jax.tree.map(lambda leaf: leaf[index], tree)
+
     def map(self, function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
         """`function` of each member's part of `trees`, stacked on a leading axis of members.
 
