@@ -24,7 +24,7 @@ def bars(
     alt: str,
     caption: str,
 ) -> None:
-    """Show a value for each label of x: the mean with the verdicts' 95% interval as an error bar, and every seed as a dot.
+    """Show a value for each label of x: mean, the verdicts' 95% interval as error bar, and each seed as a dot.
 
     Rows that agree in x, color and panel are seeds. There is no error bar with fewer than three.
 

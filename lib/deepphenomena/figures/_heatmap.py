@@ -24,8 +24,8 @@ def heatmap(
 ) -> None:
     """Show the mean over seeds of a value as the colour of a cell. All facets share one scale of colours.
 
-    Rows that agree in x, y and panel are seeds. Places are evenly spaced: numbers in rising order (y upwards), labels in
-    order of first appearance. With 48 cells or fewer, each cell holds its number.
+    Rows that agree in x, y and panel are seeds. Places are evenly spaced: numbers in rising order (y upwards), labels
+    in order of first appearance. With 48 cells or fewer, each cell holds its number.
 
     Args:
         data, panel, xlabel, ylabel, alt, caption: as for `lines`.

@@ -8,8 +8,8 @@ import numpy as np
 import seaborn
 from pandas.api.types import is_bool, is_number
 
-# Seaborn's colour-blind palette with its two brightest colours left out and others darkened until each has a contrast of
-# about 3 on white as well as on near-black.
+# Seaborn's colour-blind palette without its brightest pink, and with others darkened, so that each has a contrast of about
+# 3 on white as well as on near-black.
 _CATEGORICAL = ("#0173b2", "#c87f05", "#029e73", "#d55e00", "#c46fb4", "#b98252", "#3f9bd0", "#8c8c8c", "#9a9210")
 _SEQUENTIAL = seaborn.blend_palette(["#2f79c9", "#9a5fc4", "#d1495b", "#c77d0a"], as_cmap=True)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (2, 2)), (0, (6, 1, 1, 1, 1, 1)))

@@ -47,7 +47,8 @@ def draw_references(
 
     def draw(label: str, line: Callable[[Axes, dict], Artist]) -> None:
         look = {"color": INK, "linewidth": 1.2, "linestyle": next(dashes), "zorder": 3, "label": label}
-        entries.append([line(axis, look) for axis in axes][0])
+        first, *_ = [line(axis, look) for axis in axes]
+        entries.append(first)
 
     for label, height in (marks or {}).items():
         draw(label, lambda axis, look, height=height: axis.axhline(height, **look))

@@ -71,5 +71,5 @@ def show(figure: Figure, *, alt: str, caption: str) -> None:
     drawn = svg(figure)
     plt.close(figure)
     display({MIME: drawn, "text/plain": alt}, raw=True, metadata={MIME: {"alt": alt, "caption": caption}})
-    # Jupyter and Colab show no metadata. The page drops this second output and sets the caption under the figure itself.
+    # Jupyter and Colab show no metadata. The page drops this second output: it sets the caption itself.
     display({"text/plain": caption}, raw=True, metadata={"text/plain": {"caption_of_figure": True}})
