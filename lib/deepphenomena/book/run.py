@@ -3,16 +3,17 @@
 import datetime
 import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import PyTree
 from numpy.typing import ArrayLike
 
 from deepphenomena import training
-from deepphenomena.book import claims_table, judging, provenance, records, results
+from deepphenomena.book import claims_table, judging, provenance, records, results, series
 from deepphenomena.book.cards import Card
 from deepphenomena.book.claims import Check, Claim, Sample, stacked
 from deepphenomena.book.parameters import Value
@@ -20,7 +21,7 @@ from deepphenomena.book.provenance import DatasetUse
 from deepphenomena.book.records import Record
 from deepphenomena.datasets import Dataset
 from deepphenomena.runtime import threads
-from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime.errors import InputError, unknown
 from deepphenomena.runtime.statistics import Scale
 from deepphenomena.training.scan import Loss
 from deepphenomena.training.trained import Trained
@@ -177,26 +178,45 @@ class Run:
             )
         return values.loc[list(self.seeds)].to_numpy()
 
-    def keep(self, name: str, **columns: Sequence | ArrayLike) -> None:
-        """Keep a figure's data in the record, under a name, as columns of equal length; `series` hands it back.
+    def keep(self, name: str, frame: pd.DataFrame | None = None, **columns: Sequence | ArrayLike) -> None:
+        """Keep a figure's data in the record, under a name that `sources` takes. Keeping again replaces.
 
-        Columns are in alphabetical order, as in the recorded run beside it: ask for them by name.
+        Args:
+            name: what the data are called.
+            frame: a tidy table: a row for each observation, a column for each variable. A named index is kept as
+                columns; floats are rounded to six significant digits.
+            columns: in place of the table, its columns.
+
+        Raises:
+            InputError: not a table, a table without rows, a value that is neither number nor text, or more than 200 kB
+                as JSON.
+
+        Example:
+            >>> run.keep("curves", trained.frame("loss", every=4))  # doctest: +SKIP
         """
-        table = {column: np.asarray(values).tolist() for column, values in sorted(columns.items())}
-        lengths = {column: len(values) for column, values in table.items()}
-        if len(set(lengths.values())) != 1:
-            raise InputError(f"series '{name}' has columns of different lengths {lengths}: give them one length")
-        self.series[name] = table
+        self.series[name] = series.from_columns(name, columns) if frame is None else series.from_frame(name, frame)
 
-    def sources(self, name: str, preset: str = "full") -> dict[str, dict[str, list[Any]]]:
-        """A kept series of this run and, where one was recorded, of the recorded run: {title: columns}.
+    def sources(self, name: str, preset: str | None = None) -> dict[str, pd.DataFrame]:
+        """A kept series of this run and, where one was recorded, of the recorded run: {title: tidy table}.
 
-        A figure draws one panel for each, so that the quick run stands beside the full one.
+        A figure draws a facet for each, so that the quick run stands beside the run of record.
+
+        Args:
+            name: as given to `keep`.
+            preset: which recorded run; left out, the one nearest the paper that holds the series with these columns.
+
+        Raises:
+            InputError: nothing was kept under this name.
+
+        Example:
+            >>> figures.lines(run.sources("curves"), x="step", y="loss", alt="...", caption="...")  # doctest: +SKIP
         """
-        shown = {f"this run ({self._label})": self.series[name]}
-        recorded = results.recorded(self.card.slug, preset)
-        if recorded is not None and name in recorded.series and recorded.preset != self._label:
-            shown[f"recorded run ({preset}, {recorded.provenance.device})"] = recorded.series[name]
+        if name not in self.series:
+            raise unknown("series", name, self.series)
+        shown = {f"this run ({self._label})": pd.DataFrame(self.series[name])}
+        found = series.recorded(self.card, name, self.series[name], preset)
+        if found is not None and found[0] != self._label:
+            shown[f"recorded run ({found[0]}, {found[1]})"] = found[2]
         return shown
 
     def train(self, name: str, loss: Loss, parameters: PyTree, *data_and_members: Any, **options: Any) -> Trained:
@@ -227,6 +247,33 @@ class Run:
         labels = cases if len(axes) > 1 else [case[0] for case in cases]
         return dict(zip(labels, results_of, strict=True))
 
+    def marks(self, measured_id: str) -> dict[str, float]:
+        """What a figure draws beside a claim's result: the paper's number and each reference measured: {name: value}.
+
+        Args:
+            measured_id: the id of the claim or check in the card.
+
+        Returns:
+            "paper" with the card's number, where it has one; each name given to `reference` with the mean over seeds.
+
+        Raises:
+            InputError: an unknown id.
+
+        Example:
+            >>> figures.bars(
+            ...     run.sources("accuracy"), x="network", y="accuracy", marks=run.marks("wider_is_better"),
+            ...     alt="...", caption="...",
+            ... )  # doctest: +SKIP
+        """
+        measured = self.card.find(measured_id)
+        number = getattr(measured, "paper", None)  # a check has none
+        marked = {"paper": number.value} if number else {}
+        if measured.id in self._nulls:
+            name, sample = self._nulls[measured.id]
+            mean = sample.estimate(measured).mean
+            marked |= {name: mean} if mean is not None else {}
+        return marked
+
     def checkpoint(self, name: str) -> Path | None:
         """A folder for a training's checkpoints where the runner provides one; None in a bare notebook."""
         folder = os.environ.get(CHECKPOINTS_VARIABLE)
@@ -243,7 +290,7 @@ class Run:
             outcomes=claims,
             checks=checks,
             void=void,
-            series=_finite(self.series),
+            series=series.finite(self.series),
             datasets=list(self._datasets.values()),
             provenance=provenance.provenance(self._started),
         )
@@ -269,12 +316,3 @@ class Run:
     @property
     def _label(self) -> str:
         return self.preset if not self.overrides else f"{self.preset}, modified"
-
-
-def _finite(value: Any) -> Any:
-    """The same nested lists with None for numbers that JSON cannot hold."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

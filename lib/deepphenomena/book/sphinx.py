@@ -22,6 +22,7 @@ from deepphenomena.runtime.errors import InputError
 
 _STATIC = Path(__file__).parent / "static"
 _DRAWN = "deepphenomena_drawn_records"  # where a page's records wait, while it is read, for the line under its title
+_FIGURES = "deepphenomena_figures"  # how many captioned figures the page has so far
 _LOGGER = logging.getLogger(__name__)
 
 # What a page with TeX can ask of MathJax: itself, TeX extensions, fonts, and the speech that its menu can switch on.
@@ -54,20 +55,30 @@ class RecordRenderer:
 
 
 class FigureRenderer:
-    """MyST-NB's renderer for a figure: the image with the words that `figures.show(figure, alt=...)` left beside it."""
+    """MyST-NB's renderer for a figure: the image with its words and its numbered caption, as `figures` left them."""
 
     mime_priority_overrides = ()
 
     @staticmethod
     def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:
-        """The image with its alternative text, or None for an output that is no figure."""
-        alt = data.output_metadata.get(data.mime_type, {}).get("alt")
-        if inline or not alt or not data.mime_type.startswith("image/"):
+        """The figure, nothing for the caption that Jupyter shows below it, or None for any other output."""
+        metadata = data.output_metadata.get(data.mime_type, {})
+        if inline:
             return None
-        images = renderer.render_image(data)
-        for image in images:
-            image["alt"] = alt
-        return images
+        if metadata.get("caption_of_figure"):
+            return []
+        if not metadata.get("alt") or not data.mime_type.startswith("image/"):
+            return None
+        (image,) = renderer.render_image(data)
+        image["alt"] = metadata["alt"]
+        if not metadata.get("caption"):
+            return [image]
+        if data.mime_type == "image/svg+xml":
+            image["classes"].append("dark-light")  # the theme's word for an image that fits both: it is left as it is
+        env = renderer.renderer.sphinx_env
+        env.temp_data[_FIGURES] = number = env.temp_data.get(_FIGURES, 0) + 1
+        words = [nodes.strong(text=f"Figure {number}."), nodes.Text(f" {metadata['caption']}")]
+        return [nodes.figure("", image, nodes.caption("", "", *words))]
 
 
 def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
@@ -85,7 +96,7 @@ def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
     for image in doctree.findall(nodes.image):
         if not image.get("alt", "").strip():
             _LOGGER.warning(
-                'image without alternative text; show it by deepphenomena.figures.show(figure, alt="...")',
+                "image without alternative text; show it by a function of deepphenomena.figures, which takes alt",
                 location=image,
             )
 

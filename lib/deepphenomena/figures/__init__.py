@@ -1,74 +1,35 @@
-"""Figures: one theme for the whole book, and how a figure reaches the page with words for those who cannot see it."""
+"""Figures of a chapter: one call draws a tidy table as a captioned SVG, legible in light and dark.
 
-import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+`lines`, `scatter`, `bars` and `heatmap` take a DataFrame, or the {title: DataFrame} that `run.sources` returns, one facet
+each. Rows that agree in every named column but the value are seeds. `images` draws image sheets. For the rare figure that
+none of these draws, `panels` makes empty axes and `show` shows the result.
 
-import matplotlib.pyplot as plt
-import numpy as np
-import seaborn
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"step": [0, 1, 0, 1], "loss": [1.0, 0.5, 1.2, 0.4], "seed": [0, 0, 1, 1]})
+    >>> lines(frame, x="step", y="loss", alt="The loss falls.", caption="Loss of two seeds.")  # doctest: +SKIP
+"""
 
-from deepphenomena.runtime.errors import InputError
-from deepphenomena.runtime.statistics import estimate
+from deepphenomena.figures._bars import bars
+from deepphenomena.figures._facets import panels
+from deepphenomena.figures._heatmap import heatmap
+from deepphenomena.figures._images import images
+from deepphenomena.figures._lines import lines
+from deepphenomena.figures._palette import colour
+from deepphenomena.figures._scatter import scatter
+from deepphenomena.figures._theme import INK, theme
+from deepphenomena.figures.legacy import band, show, side_by_side
 
-DOTS_PER_INCH = 110
-
-
-def theme() -> None:
-    """Set the book's one theme: a colour-blind-safe palette, light grid, labels large enough for a phone."""
-    seaborn.set_theme(
-        context="notebook",
-        style="whitegrid",
-        palette="colorblind",
-        rc={"axes.titlesize": "medium", "figure.constrained_layout.use": True, "lines.markersize": 4},
-    )
-
-
-def panels(
-    titles: Sequence[str], *, width: float = 4.6, height: float = 3.6, **options: Any
-) -> tuple[Figure, list[Axes]]:
-    """A row of panels, one for each title, in the book's theme; sizes in inches."""
-    theme()
-    figure, axes = plt.subplots(1, len(titles), figsize=(width * len(titles), height), squeeze=False, **options)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title)
-    return figure, list(axes[0])
-
-
-def side_by_side(sources: Mapping[str, Any], **options: Any) -> tuple[Figure, list[tuple[Axes, Any]]]:
-    """One panel for each source of `Run.sources`: this run, and the recorded full run beside it."""
-    figure, axes = panels(list(sources), **{"sharey": True} | options)
-    return figure, list(zip(axes, sources.values(), strict=True))
-
-
-def band(axis: Axes, x: Sequence, y: Sequence, **options: Any) -> None:
-    """A line through the mean over seeds with the 95% interval as a band; x and y are columns with one row per seed."""
-    seaborn.lineplot(x=x, y=y, ax=axis, errorbar=_interval, **options)
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    """The same interval as the verdicts use; none where there are too few seeds."""
-    measured = estimate(list(values))
-    return (measured.low, measured.high) if measured.low is not None else (np.nan, np.nan)
-
-
-def show(figure: Figure, *, alt: str) -> None:
-    """Show a finished figure as a PNG and close it. `alt` says in words what the figure shows; pages carry it.
-
-    InputError where `alt` is empty.
-    """
-    if not alt.strip():
-        raise InputError("figures.show was given an empty alt text: say in a sentence what the figure shows")
-    from IPython.display import display  # only a notebook needs it
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    plt.close(figure)
-    width, height = (int(side * DOTS_PER_INCH) for side in figure.get_size_inches())
-    display(
-        {"image/png": buffer.getvalue(), "text/plain": alt},
-        raw=True,
-        metadata={"image/png": {"alt": alt, "width": width, "height": height}},
-    )
+__all__ = [
+    "INK",
+    "band",
+    "bars",
+    "colour",
+    "heatmap",
+    "images",
+    "lines",
+    "panels",
+    "scatter",
+    "show",
+    "side_by_side",
+    "theme",
+]

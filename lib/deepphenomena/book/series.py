@@ -1,0 +1,83 @@
+"""Series: the data of a chapter's figures, as a record holds them: {column: values}, columns in alphabetical order.
+
+The order is fixed because a notebook's file sorts the columns too.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from deepphenomena.book import results
+from deepphenomena.book.cards import Card
+from deepphenomena.runtime.errors import InputError
+
+LARGEST = 200_000  # bytes of one series as JSON
+DIGITS = 6  # significant digits of a float
+
+Columns = dict[str, list[Any]]
+
+
+def from_frame(name: str, frame: pd.DataFrame) -> Columns:
+    """A tidy table as columns; a named index becomes columns, and floats are rounded to six significant digits.
+
+    InputError where it is no table, has no rows, holds what is neither number nor text, or is larger than 200 kB as JSON.
+    """
+    if not isinstance(frame, pd.DataFrame) or not len(frame):
+        found = "without rows" if isinstance(frame, pd.DataFrame) else f"of type {type(frame).__name__}"
+        raise InputError(f"series '{name}' was given a table {found}: give a pandas DataFrame with at least one row")
+    named = any(level is not None for level in frame.index.names)
+    frame = (frame.reset_index() if named else frame).rename(columns=str)
+    columns = {column: _plain(name, column, frame[column].tolist()) for column in sorted(frame.columns)}
+    size = len(json.dumps(finite(columns)))
+    if size > LARGEST:
+        raise InputError(
+            f"series '{name}' takes {size / 1000:,.0f} kB in the record with its {len(frame):,} rows, and at most "
+            f"{LARGEST // 1000} kB may be kept: keep fewer steps, as by trained.frame(..., every=4), or drop columns "
+            "that no figure draws"
+        )
+    return columns
+
+
+def from_columns(name: str, columns: Mapping[str, Sequence | ArrayLike]) -> Columns:
+    """Columns as they are; InputError where their lengths differ."""
+    table = {column: np.asarray(values).tolist() for column, values in sorted(columns.items())}
+    lengths = {column: len(values) for column, values in table.items()}
+    if len(set(lengths.values())) != 1:
+        raise InputError(f"series '{name}' has columns of different lengths {lengths}: give them one length")
+    return table
+
+
+def recorded(card: Card, name: str, kept: Columns, preset: str | None = None) -> tuple[str, str, pd.DataFrame] | None:
+    """(preset, backend, table) of the recorded run nearest the paper that holds a series with the columns of `kept`.
+
+    Records of the first edition lack the column "seed". None where there is none; `preset` restricts the choice to one.
+    """
+    for one in (preset,) if preset else reversed(card.order):
+        record = results.recorded(card.slug, one)
+        if record is not None and kept.keys() - {"seed"} == record.series.get(name, {}).keys() - {"seed"}:
+            return one, record.provenance.backend, pd.DataFrame(record.series[name])
+    return None
+
+
+def finite(value: Any) -> Any:
+    """The same nested lists with None for numbers that JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _plain(name: str, column: str, values: list[Any]) -> list[Any]:
+    """Numbers and text as Python's own, floats rounded; InputError where there is anything else."""
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    for value in plain:
+        if not isinstance(value, (bool, int, float, str, type(None))):
+            raise InputError(
+                f"series '{name}' has a {type(value).__name__} in its column '{column}': keep numbers, text and truth values"
+            )
+    return [float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for value in plain]

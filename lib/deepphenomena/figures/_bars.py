@@ -1,0 +1,70 @@
+"""Bars: a value for each of a few conditions, with its error bar over seeds."""
+
+import numpy as np
+
+from deepphenomena.figures import _axes, _facets, _show, _tables
+from deepphenomena.figures._references import Numbers, draw_references
+from deepphenomena.figures._theme import INK
+
+_ABREAST = 0.6  # share of a place that its colours fill
+
+
+def bars(
+    data: _tables.Data,
+    *,
+    x: str,
+    y: str,
+    color: str | None = None,
+    panel: str | None = None,
+    marks: Numbers | None = None,
+    yscale: str = "linear",
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+    ylim: tuple[float | None, float | None] | None = None,
+    alt: str,
+    caption: str,
+) -> None:
+    """Show a value for each label of x: mean, the verdicts' 95% interval as error bar, and each seed as a dot.
+
+    Rows that agree in x, color and panel are seeds. There is no error bar with fewer than three.
+
+    Args:
+        data, y, panel, marks, yscale, xlabel, ylabel, ylim, alt, caption: as for `lines`.
+        x: column of the conditions: labels in order of first appearance, or numbers, evenly spaced in rising order.
+        color: column whose values stand beside each other at each label, in colours of their own.
+
+    Raises:
+        InputError: as for `lines`.
+
+    Example:
+        >>> bars(
+        ...     run.sources("regimes"), x="body", y="accuracy", marks={"chance": 20.0}, ylabel="test accuracy (%)",
+        ...     alt="Accuracy by body: MAML and ANIL high, random features far below.",
+        ...     caption="Test accuracy by how the body was trained; mean, 95% interval and single seeds.",
+        ... )  # doctest: +SKIP
+    """
+    call = "figures.bars"
+    _show.require_words(call, alt, caption)
+    scale = _axes.scale_of(call, "yscale", yscale)
+    table = _tables.tidy(call, data, number="y", x=x, y=y, color=color, panel=panel)
+    table, labels = _axes.placed(table)
+    tints, _, entries = _facets.conditions(table, color, None, marked=True)
+    beside = len(tints) or 1
+    shifts = dict(zip(tints, (np.arange(beside) - (beside - 1) / 2) * _ABREAST / beside, strict=False))
+    figure, made = _facets.facets(table, panel)
+    for axis, rows in made:
+        axis.set(yscale=yscale)
+        for label, seeds in rows.groupby("color" if color else "source", sort=False, observed=True):
+            tint, shift = (tints[label], shifts[label]) if color else (INK, 0.0)
+            mean = _tables.means(seeds, "y", scale)
+            place = mean["x"] + shift
+            axis.plot(seeds["x"] + shift + 0.16 / beside, seeds["y"], ".", color=tint, alpha=0.5, markeredgewidth=0)
+            axis.vlines(place, mean["low"], mean["high"], color=tint, linewidth=2)
+            axis.plot(place, mean["y"], "o", color=tint, markersize=6, markeredgewidth=0)
+    axes = [axis for axis, _ in made]
+    _axes.write_labels(axes, labels)
+    entries += draw_references(call, axes, marks=marks)
+    axes[0].set(ylim=ylim)
+    _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
+    _facets.legend(figure, entries)
+    _show.show(figure, alt=alt, caption=caption)

@@ -1,0 +1,70 @@
+"""Heatmap: a value over two conditions."""
+
+import seaborn
+
+from deepphenomena.figures import _facets, _show, _tables
+
+_WRITTEN = 48  # cells of a facet; with no more, each holds its number
+_VECTORS = 400  # cells of a facet; with more they become a picture, which is smaller
+
+
+def heatmap(
+    data: _tables.Data,
+    *,
+    x: str,
+    y: str,
+    value: str,
+    panel: str | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+    label: str | None = None,
+    alt: str,
+    caption: str,
+) -> None:
+    """Show the mean over seeds of a value as the colour of a cell. All facets share one scale of colours.
+
+    Rows that agree in x, y and panel are seeds. Places are evenly spaced: numbers in rising order (y upwards), labels
+    in order of first appearance. With 48 cells or fewer, each cell holds its number.
+
+    Args:
+        data, panel, xlabel, ylabel, alt, caption: as for `lines`.
+        x, y: columns of the places.
+        value: column of the values.
+        limits: (value of the darkest colour, of the brightest); None takes that of the data.
+        label: the value's name with its unit; left out, the column's name.
+
+    Raises:
+        InputError: as for `lines`.
+
+    Example:
+        >>> heatmap(
+        ...     run.sources("map"), x="weight_variance", y="depth", value="accuracy", limits=(0.1, 0.9),
+        ...     alt="Accuracy over weight variance and depth: only near criticality do deep networks train.",
+        ...     caption="Training accuracy after the last step, mean over seeds.",
+        ... )  # doctest: +SKIP
+    """
+    call = "figures.heatmap"
+    _show.require_words(call, alt, caption)
+    table = _tables.means(_tables.tidy(call, data, number="value", x=x, y=y, value=value, panel=panel), "value")
+    lowest, highest = (
+        end if given is None else given
+        for given, end in zip(limits, (table["value"].min(), table["value"].max()), strict=True)
+    )
+    across, down = _tables.levels(table["x"]), _tables.levels(table["y"])
+    upwards = down[::-1] if table["y"].dtype.kind in "iuf" else down
+    cells = len(across) * len(down)
+    figure, made = _facets.facets(table, panel)
+    for axis, rows in made:
+        seaborn.heatmap(
+            rows.pivot(index="y", columns="x", values="value").reindex(index=upwards, columns=across),
+            ax=axis, vmin=lowest, vmax=highest, cmap="cividis", cbar=False, annot=cells <= _WRITTEN, fmt=".2g",
+            annot_kws={"fontsize": 8}, rasterized=cells > _VECTORS,
+        )  # fmt: skip
+        axis.tick_params(axis="y", rotation=0)
+        for number in axis.texts:  # dark numbers stand on bright cells: they must not turn light with the ink
+            number.set_color("#ffffff" if number.get_color() == "w" else "#1a1a1a")
+    axes = [axis for axis, _ in made]
+    figure.colorbar(axes[0].collections[0], ax=axes, label=label or value.replace("_", " "), shrink=0.9)
+    _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
+    _show.show(figure, alt=alt, caption=caption)

@@ -1,0 +1,93 @@
+"""Lines: a value against a place, mean and band over seeds."""
+
+from pandas.api.types import is_numeric_dtype
+
+from deepphenomena.figures import _axes, _facets, _show, _tables
+from deepphenomena.figures._references import Curves, Numbers, draw_references
+from deepphenomena.figures._theme import INK
+
+_MARKED = 16  # a line of no more points shows each of them
+
+
+def lines(
+    data: _tables.Data,
+    *,
+    x: str,
+    y: str,
+    color: str | None = None,
+    style: str | None = None,
+    panel: str | None = None,
+    marks: Numbers | None = None,
+    verticals: Numbers | None = None,
+    curves: Curves | None = None,
+    xscale: str = "linear",
+    yscale: str = "linear",
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+    xlim: tuple[float | None, float | None] | None = None,
+    ylim: tuple[float | None, float | None] | None = None,
+    alt: str,
+    caption: str,
+) -> None:
+    """Show a value against x as lines: the mean over seeds, with the verdicts' 95% interval as a band.
+
+    Rows that agree in x, color, style and panel are seeds. There is no band with fewer than three. On a log or logit
+    scale of y, mean and interval are taken on that scale. A line has a gap where a value is not finite, and is thinned
+    to at most 200 values of x.
+
+    Args:
+        data: a tidy table, or {title: table} as `run.sources` returns, one facet each.
+        x: column of the places: numbers, or labels, which stand in order of first appearance.
+        y: column of the values.
+        color, style: columns that give a line its colour and its dashes; both may name the same column.
+        panel: column that gives each of its values a facet of its own.
+        marks: {label: height} of horizontal reference lines, such as `run.marks(claim)`.
+        verticals: {label: place} of vertical reference lines.
+        curves: {label: function} of closed forms, called with x of shape (150,).
+        xscale, yscale: "linear", "log" or "logit".
+        xlabel, ylabel: the quantity with its unit; left out, the column's name.
+        xlim, ylim: (lowest, highest); None leaves an end free.
+        alt: what the figure shows, for those who cannot see it.
+        caption: what stands below it, without a number.
+
+    Raises:
+        InputError: an empty alt or caption, no rows, a column that is missing, or a scale that there is not.
+
+    Example:
+        >>> lines(
+        ...     run.sources("curves"), x="step", y="loss", color="learning_rate", yscale="log",
+        ...     marks=run.marks("final_loss"), xlabel="step", ylabel="training loss",
+        ...     alt="Training loss against steps: it falls faster at the larger rate.",
+        ...     caption="Training loss on MNIST; mean and 95% interval over seeds.",
+        ... )  # doctest: +SKIP
+    """
+    call = "figures.lines"
+    _show.require_words(call, alt, caption)
+    _axes.scale_of(call, "xscale", xscale)
+    scale = _axes.scale_of(call, "yscale", yscale)
+    table = _tables.tidy(call, data, number="y", x=x, y=y, color=color, style=style, panel=panel)
+    labels = None
+    if not is_numeric_dtype(table["x"]):
+        table, labels = _axes.placed(table)
+    table = _tables.means(_tables.thinned(table, logarithmic=xscale == "log"), "y", scale)
+    tints, shapes, entries = _facets.conditions(table, color, style, marked=False)
+    figure, made = _facets.facets(table, panel)
+    kinds = [role for role, column in (("color", color), ("style", style)) if column] or ["source"]
+    for axis, rows in made:
+        axis.set(xscale=xscale, yscale=yscale)
+        for _, line in rows.groupby(kinds, sort=False, observed=True):
+            line, first = line.sort_values("x"), line.iloc[0]
+            tint = tints[first["color"]] if color else INK
+            dash = shapes[first["style"]] if style else "-"
+            marker = "o" if len(line) <= _MARKED else None
+            axis.plot(line["x"], line["y"], color=tint, linestyle=dash, marker=marker, markeredgewidth=0)
+            if line["low"].notna().any():
+                axis.fill_between(line["x"], line["low"], line["high"], color=tint, alpha=0.22, linewidth=0)
+    axes = [axis for axis, _ in made]
+    if labels is not None:
+        _axes.write_labels(axes, labels)
+    entries += draw_references(call, axes, marks=marks, verticals=verticals, curves=curves)
+    axes[0].set(xlim=xlim, ylim=ylim)
+    _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
+    _facets.legend(figure, entries)
+    _show.show(figure, alt=alt, caption=caption)

@@ -1,0 +1,60 @@
+"""What is drawn beside the data: the paper's number, a null model, a closed form. Always neutral, dashed and named."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from deepphenomena.figures._theme import INK
+from deepphenomena.runtime.errors import InputError
+
+Numbers = Mapping[str, float]
+Curves = Mapping[str, Callable[[np.ndarray], ArrayLike]]
+
+_DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (1, 4)), (0, (5, 1, 1, 1, 1, 1)))
+_PLACES = 150  # at which a closed form is evaluated
+
+
+def draw_references(
+    call: str,
+    axes: Sequence[Axes],
+    *,
+    marks: Numbers | None = None,
+    verticals: Numbers | None = None,
+    curves: Curves | None = None,
+) -> list[Artist]:
+    """Draw reference lines into every facet, once the data are in; the entries for the legend.
+
+    Args:
+        call: the function that a person called, for errors.
+        axes: the facets.
+        marks: {label: height} of horizontal lines.
+        verticals: {label: place} of vertical lines.
+        curves: {label: function of x}, evaluated over the range of x, (n,) to (n,).
+    """
+    for kind, numbers in (("marks", marks), ("verticals", verticals)):
+        for label, number in (numbers or {}).items():
+            if not np.isscalar(number) or not np.isfinite(number):
+                raise InputError(f"{call} was given {kind}['{label}'] = {number!r}: give one finite number")
+    lowest, highest = axes[0].get_xlim()
+    logarithmic = axes[0].get_xscale() == "log"
+    across = (np.geomspace if logarithmic else np.linspace)(lowest, highest, _PLACES)
+    dashes = itertools.cycle(_DASHES)
+    entries = []
+
+    def draw(label: str, line: Callable[[Axes, dict], Artist]) -> None:
+        look = {"color": INK, "linewidth": 1.2, "linestyle": next(dashes), "zorder": 3, "label": label}
+        first, *_ = [line(axis, look) for axis in axes]
+        entries.append(first)
+
+    for label, height in (marks or {}).items():
+        draw(label, lambda axis, look, height=height: axis.axhline(height, **look))
+    for label, place in (verticals or {}).items():
+        draw(label, lambda axis, look, place=place: axis.axvline(place, **look))
+    for label, function in (curves or {}).items():
+        values = np.broadcast_to(np.asarray(function(across), np.float64), across.shape)
+        draw(label, lambda axis, look, values=values: axis.plot(across, values, scalex=False, **look)[0])
+    return entries

@@ -1,0 +1,87 @@
+"""The tidy table behind a figure: all sources in one, by the role of each column; means over seeds; fewer points."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from deepphenomena.runtime.errors import InputError, unknown
+from deepphenomena.runtime.statistics import Scale, estimate
+
+Data = pd.DataFrame | Mapping[str, pd.DataFrame]
+
+POINTS = (60, 200)  # of one line, at the least and at the most; more cannot be told apart on a page
+ALL_POINTS = 1200  # of a figure, while its lines keep the least: what it weighs follows from them
+
+
+def tidy(call: str, data: Data, *, number: str, **roles: str | None) -> pd.DataFrame:
+    """One table of all sources, with a column "source" (the title) and one for each role.
+
+    Args:
+        call: the function that a person called, for errors.
+        data: a tidy table, or {title: tidy table}.
+        number: the role whose column must hold numbers.
+        roles: the column of the data that plays each role; None for a role that nothing plays.
+
+    Raises:
+        InputError: no data, no rows, a column that is missing, or a value that is no number.
+    """
+    sources = {"": data} if isinstance(data, pd.DataFrame) else data
+    if not isinstance(sources, Mapping) or not all(isinstance(frame, pd.DataFrame) for frame in sources.values()):
+        raise InputError(
+            f"{call} was given data of type {type(data).__name__}: give a pandas DataFrame, or run.sources(name)"
+        )
+    if not any(len(frame) for frame in sources.values()):
+        raise InputError(f"{call} was given data without rows: give a table with at least one row")
+    played = {role: column for role, column in roles.items() if column is not None}
+    parts = []
+    for title, frame in sources.items():
+        for role, column in played.items():
+            if column not in frame.columns:
+                where = f" of '{title}'" if title else ""
+                raise unknown(f"column for {role} of {call}{where}", column, map(str, frame.columns))
+        values = frame[played[number]]
+        if not is_numeric_dtype(values) or is_bool_dtype(values):
+            if not values.isna().all():
+                raise InputError(f"{call} was given {number}='{played[number]}' of type {values.dtype}: give numbers")
+            values = values.astype(float)
+        columns = {role: frame[column].to_numpy() for role, column in played.items()} | {number: values.to_numpy()}
+        parts.append(pd.DataFrame({"source": title, **columns}))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def levels(values: pd.Series) -> list[Any]:
+    """The distinct labels of a column: numbers sorted, others in order of first appearance."""
+    found = list(values.dropna().unique())
+    return sorted(found) if is_numeric_dtype(values) and not is_bool_dtype(values) else found
+
+
+def means(table: pd.DataFrame, value: str, scale: Scale = Scale.LINEAR) -> pd.DataFrame:
+    """One row for each set of seeds: columns `value` (their mean), `low` and `high` (the 95% interval).
+
+    Seeds are the rows that agree in every other column. The interval is that of the verdicts; it is not a number with
+    fewer than three seeds, and neither is anything where a value is not finite.
+    """
+    keys = [column for column in table.columns if column != value]
+    groups = table.groupby(keys, sort=False, observed=True)[value]
+    found = [estimate(values.to_numpy(), scale=scale) for _, values in groups]
+    numbers = np.array([[one.mean, one.low, one.high] for one in found], dtype=np.float64)
+    made = groups.size().index.to_frame(index=False)
+    return made.assign(**{value: numbers[:, 0], "low": numbers[:, 1], "high": numbers[:, 2]})
+
+
+def thinned(table: pd.DataFrame, *, logarithmic: bool) -> pd.DataFrame:
+    """The rows at no more than 200 values of x for each line, evenly spread along the axis, first and last kept."""
+    kept = []
+    lines = table.groupby([column for column in table.columns if column not in ("x", "y")], sort=False, observed=True)
+    points = int(np.clip(ALL_POINTS // max(lines.ngroups, 1), *POINTS))
+    for _, line in lines:
+        at = np.unique(line["x"].to_numpy())
+        if len(at) > points:
+            place = np.log(np.maximum(at, at[at > 0].min(initial=np.inf))) if logarithmic else at
+            wanted = np.linspace(place[0], place[-1], points)
+            line = line[line["x"].isin(at[np.unique(np.searchsorted(place, wanted).clip(0, len(at) - 1))])]
+        kept.append(line)
+    return pd.concat(kept)
