@@ -2,6 +2,8 @@
 
 import seaborn
 
+from deepphenomena.figures._palette import CATEGORICAL
+
 # Neutral colours. Everything drawn in them turns light where the reader's page is dark.
 INK = "#262626"  # text, axes, reference lines
 GRID = "#d4d4d4"
@@ -15,7 +17,7 @@ def theme() -> None:
     """Set the book's theme for all figures drawn from here on: light grid, no background, labels legible on a phone."""
     seaborn.set_theme(
         style="whitegrid",
-        palette="colorblind",
+        palette=CATEGORICAL,
         font="DejaVu Sans",  # it comes with Matplotlib: text has one size on every machine
         rc={
             "axes.edgecolor": INK,
