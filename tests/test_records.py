@@ -5,6 +5,7 @@ import math
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from example_card import CARD, record, run
 
@@ -130,6 +131,58 @@ def test_a_recorded_run_stands_beside_this_one(made, tmp_path, monkeypatch):
     results.write(records.read(file))
     this, recorded = made.sources("curve").values()
     assert list(this) == list(recorded) == ["loss", "step"]
+    pd.testing.assert_frame_equal(this, recorded)
+
+
+def test_the_recorded_run_beside_this_one_is_the_nearest_to_the_paper_whose_columns_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "data", lambda: tmp_path)
+    one = run()
+    one.keep("curve", pd.DataFrame({"step": [0, 1], "loss": [1.0, 0.5]}))
+    assert list(one.sources("curve")) == ["this run (quick)"]
+    old = {"curve": {"loss": [2.0, None], "step": [0, 1]}}
+    results.write(record("full").model_copy(update={"series": old}))
+    results.write(record("larger").model_copy(update={"series": {"curve": {"loss": [2.0]}}}))
+    assert list(one.sources("curve")) == ["this run (quick)", "recorded run (full, cpu)"]
+    assert np.isnan(one.sources("curve")["recorded run (full, cpu)"].loss[1])
+    results.write(record("larger").model_copy(update={"series": old}))
+    assert list(one.sources("curve")) == ["this run (quick)", "recorded run (larger, cpu)"]
+    assert list(one.sources("curve", "full")) == ["this run (quick)", "recorded run (full, cpu)"]
+    nearest = run("larger")
+    nearest.keep("curve", pd.DataFrame({"step": [0, 1], "loss": [1.0, 0.5]}))
+    assert list(nearest.sources("curve")) == ["this run (larger)"]
+
+
+def test_a_table_is_kept_as_columns_with_six_digits():
+    one = run()
+    frame = pd.DataFrame({"loss": np.float32([1 / 3, np.nan]), "start": ["a", "b"]}, pd.Index([7, 8], name="seed"))
+    one.keep("curve", frame)
+    assert one.record().to_json()["series"] == {
+        "curve": {"loss": [0.333333, None], "seed": [7, 8], "start": ["a", "b"]}
+    }
+    (this,) = one.sources("curve").values()
+    assert this.loss.dtype == float
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (
+            pd.DataFrame({"loss": np.random.default_rng(0).normal(size=30_000)}),
+            r"kB.*30,000 rows.*at most 200 kB.*every=4",
+        ),
+        (pd.DataFrame({"loss": []}), "without rows"),
+        ([1.0, 2.0], "type list"),
+        (pd.DataFrame({"loss": [np.zeros(2)]}), "ndarray in its column 'loss'"),
+    ],
+)
+def test_a_table_that_a_record_cannot_hold_is_refused(frame, words):
+    with pytest.raises(InputError, match=words):
+        run().keep("curve", frame)
+
+
+def test_a_series_that_was_not_kept_is_named(made):
+    with pytest.raises(InputError, match=r"unknown series 'curves'.*did you mean 'curve'"):
+        made.sources("curves")
 
 
 def test_a_run_takes_its_place_among_the_recorded_ones(tmp_path, monkeypatch):

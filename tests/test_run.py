@@ -121,6 +121,20 @@ def test_what_a_null_model_scores_stands_beside_the_result():
     assert "the reference meets the bound as well" in found.reason
 
 
+def test_a_figure_marks_the_papers_number_and_what_null_models_score():
+    made = run()
+    assert made.marks("size") == {"paper": 4.0}
+    assert made.marks("gap") == made.marks("identity") == {}
+    made.reference("size", [1.0, 1.2, 1.1], name="untrained network")
+    assert made.marks("size") == {"paper": 4.0, "untrained network": pytest.approx(1.1)}
+    made.reference("ratio", [1.0, 2.0, 4.0], name="random guess")
+    assert made.marks("ratio") == {"random guess": pytest.approx(2.0)}, "on the claim's own scale"
+    made.reference("ratio", [1.0, math.inf, 4.0], name="random guess")
+    assert made.marks("ratio") == {}
+    with pytest.raises(InputError, match="did you mean 'gap'"):
+        made.marks("gpa")
+
+
 def test_a_failing_check_voids_the_run_and_a_slow_machine_does_not():
     made = run()
     made.measure("gap", [1.0, 1.1, 0.9])

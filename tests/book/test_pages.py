@@ -2,11 +2,10 @@
 
 import html.parser
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import building
 import nbformat
 import pytest
 import yaml
@@ -186,21 +185,6 @@ def test_every_command_that_a_page_names_exists(file):
     }
 
 
-def build(folder: Path, *outputs: nbformat.NotebookNode) -> tuple[int, str, str]:
-    """Build a book of one page whose only cell has these outputs: (exit status, messages, the page)."""
-    cell = nbformat.v4.new_code_cell("show()", execution_count=1, outputs=list(outputs))
-    metadata = {"language_info": {"name": "python"}, "kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    cells = [nbformat.v4.new_markdown_cell("# A page"), cell]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / "index.ipynb")
-    (folder / "conf.py").write_text(
-        "extensions = ['myst_nb', 'deepphenomena.book.sphinx']\nnb_execution_mode = 'off'\n"
-    )
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", folder, folder / "html"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    page = folder / "html" / "index.html"
-    return done.returncode, done.stderr, page.read_text(encoding="utf-8") if page.exists() else ""
-
-
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
@@ -218,7 +202,7 @@ def test_a_figure_has_its_words_and_a_record_its_table_in_place_of_its_stored_ht
     slug = cards.slugs()[0]
     made = records.read(cards.path(slug).with_suffix(".ipynb"))
     shown = figure(alt="The loss rises, then falls.", width=640)
-    status, messages, page = build(tmp_path, shown, record(made.to_json()))
+    status, messages, page = building.build_page(tmp_path, shown, record(made.to_json()))
     assert status == 0, messages
     assert 'alt="The loss rises, then falls."' in page
     assert "width: 640px" in page
@@ -227,7 +211,9 @@ def test_a_figure_has_its_words_and_a_record_its_table_in_place_of_its_stored_ht
 
 
 def test_a_figure_without_words_or_a_broken_record_fails_the_build(tmp_path):
-    status, messages, _ = build(tmp_path, figure(width=640), record({"slug": "no_such_chapter"}), record([]))
+    status, messages, _ = building.build_page(
+        tmp_path, figure(width=640), record({"slug": "no_such_chapter"}), record([])
+    )
     assert status != 0
     assert "image without alternative text" in messages
     assert messages.count("record in index") == 2

@@ -24,7 +24,7 @@ Columns = dict[str, list[Any]]
 def from_frame(name: str, frame: pd.DataFrame) -> Columns:
     """A tidy table as columns; a named index becomes columns, and floats are rounded to six significant digits.
 
-    InputError where it is no table, has no rows, holds what is neither number nor text, or is larger than 200 kB as JSON.
+    InputError where it is no table, has no rows, holds what is neither number nor text, or takes more than 200 kB.
     """
     if not isinstance(frame, pd.DataFrame) or not len(frame):
         found = "without rows" if isinstance(frame, pd.DataFrame) else f"of type {type(frame).__name__}"
@@ -78,6 +78,6 @@ def _plain(name: str, column: str, values: list[Any]) -> list[Any]:
     for value in plain:
         if not isinstance(value, (bool, int, float, str, type(None))):
             raise InputError(
-                f"series '{name}' has a {type(value).__name__} in its column '{column}': keep numbers, text and truth values"
+                f"series '{name}' has a {type(value).__name__} in its column '{column}': keep numbers and text"
             )
     return [float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for value in plain]

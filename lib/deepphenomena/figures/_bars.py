@@ -1,9 +1,7 @@
 """Bars: a value for each of a few conditions, with its error bar over seeds."""
 
-import numpy as np
-
 from deepphenomena.figures import _axes, _facets, _show, _tables
-from deepphenomena.figures._references import Numbers, draw_references
+from deepphenomena.figures._references import Numbers, check_references, draw_references
 from deepphenomena.figures._theme import INK
 
 _ABREAST = 0.6  # share of a place that its colours fill
@@ -45,12 +43,13 @@ def bars(
     """
     call = "figures.bars"
     _show.require_words(call, alt, caption)
+    check_references(call, marks=marks)
     scale = _axes.scale_of(call, "yscale", yscale)
     table = _tables.tidy(call, data, number="y", x=x, y=y, color=color, panel=panel)
     table, labels = _axes.placed(table)
     tints, _, entries = _facets.conditions(table, color, None, marked=True)
     beside = len(tints) or 1
-    shifts = dict(zip(tints, (np.arange(beside) - (beside - 1) / 2) * _ABREAST / beside, strict=False))
+    shifts = {label: (k - (beside - 1) / 2) * _ABREAST / beside for k, label in enumerate(tints)}
     figure, made = _facets.facets(table, panel)
     for axis, rows in made:
         axis.set(yscale=yscale)
@@ -63,7 +62,7 @@ def bars(
             axis.plot(place, mean["y"], "o", color=tint, markersize=6, markeredgewidth=0)
     axes = [axis for axis, _ in made]
     _axes.write_labels(axes, labels)
-    entries += draw_references(call, axes, marks=marks)
+    entries += draw_references(axes, marks=marks)
     axes[0].set(ylim=ylim)
     _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
     _facets.legend(figure, entries)

@@ -113,7 +113,7 @@ def legend(figure: Figure, entries: Sequence[Artist]) -> None:
     """All entries below the axes, in as many columns as fit."""
     if entries:
         longest = max(len(entry.get_label()) for entry in entries)
-        columns = max(1, min(len(entries), int(figure.get_figwidth() * 11 / (longest + 7))))
+        columns = max(1, min(len(entries), int(figure.get_figwidth() * 10 / (longest + 7))))
         rows = -(-len(entries) // columns)
-        figure.set_figheight(figure.get_figheight() + 0.24 * rows)
+        figure.set_figheight(figure.get_figheight() + 0.26 * rows)
         figure.legend(handles=list(entries), loc="outside lower center", ncols=columns)

@@ -59,7 +59,7 @@ def heatmap(
         seaborn.heatmap(
             rows.pivot(index="y", columns="x", values="value").reindex(index=upwards, columns=across),
             ax=axis, vmin=lowest, vmax=highest, cmap="cividis", cbar=False, annot=cells <= _WRITTEN, fmt=".2g",
-            annot_kws={"fontsize": 8}, rasterized=cells > _VECTORS,
+            annot_kws={"fontsize": 9}, rasterized=cells > _VECTORS,
         )  # fmt: skip
         axis.tick_params(axis="y", rotation=0)
         for number in axis.texts:  # dark numbers stand on bright cells: they must not turn light with the ink

@@ -3,7 +3,7 @@
 from pandas.api.types import is_numeric_dtype
 
 from deepphenomena.figures import _axes, _facets, _show, _tables
-from deepphenomena.figures._references import Curves, Numbers, draw_references
+from deepphenomena.figures._references import Curves, Numbers, check_references, draw_references
 from deepphenomena.figures._theme import INK
 
 _MARKED = 16  # a line of no more points shows each of them
@@ -63,6 +63,7 @@ def lines(
     """
     call = "figures.lines"
     _show.require_words(call, alt, caption)
+    check_references(call, marks=marks, verticals=verticals)
     _axes.scale_of(call, "xscale", xscale)
     scale = _axes.scale_of(call, "yscale", yscale)
     table = _tables.tidy(call, data, number="y", x=x, y=y, color=color, style=style, panel=panel)
@@ -86,7 +87,7 @@ def lines(
     axes = [axis for axis, _ in made]
     if labels is not None:
         _axes.write_labels(axes, labels)
-    entries += draw_references(call, axes, marks=marks, verticals=verticals, curves=curves)
+    entries += draw_references(axes, marks=marks, verticals=verticals, curves=curves)
     axes[0].set(xlim=xlim, ylim=ylim)
     _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
     _facets.legend(figure, entries)

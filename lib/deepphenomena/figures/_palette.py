@@ -8,9 +8,9 @@ import numpy as np
 import seaborn
 from pandas.api.types import is_bool, is_number
 
-# Seaborn's colour-blind palette without its brightest pink, and with others darkened, so that each has a contrast of about
-# 3 on white as well as on near-black.
-_CATEGORICAL = ("#0173b2", "#c87f05", "#029e73", "#d55e00", "#c46fb4", "#b98252", "#3f9bd0", "#8c8c8c", "#9a9210")
+# Seaborn's colour-blind palette without its brightest pink, and with others darkened: each has a contrast of 3 or more
+# on white as well as on near-black.
+CATEGORICAL = ("#0173b2", "#c87f05", "#029e73", "#d55e00", "#c46fb4", "#b98252", "#3f9bd0", "#8c8c8c", "#9a9210")
 _SEQUENTIAL = seaborn.blend_palette(["#2f79c9", "#9a5fc4", "#d1495b", "#c77d0a"], as_cmap=True)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (2, 2)), (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
@@ -31,7 +31,7 @@ def colours(column: str, labels: Iterable[Any]) -> dict[Any, str]:
     if all(is_number(label) and not is_bool(label) for label in labels):
         placed = _placed(column, labels)
         return {label: matplotlib.colors.to_hex(_SEQUENTIAL(placed[float(label)])) for label in labels}
-    return dict(zip(labels, _cycled(column, labels, _CATEGORICAL), strict=True))
+    return dict(zip(labels, _cycled(column, labels, CATEGORICAL), strict=True))
 
 
 def colour(column: str, label: Any) -> str:

@@ -18,8 +18,15 @@ _DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (
 _PLACES = 150  # at which a closed form is evaluated
 
 
+def check_references(call: str, **numbers: Numbers | None) -> None:
+    """InputError, before anything is drawn, where a reference of the function `call` is not one finite number."""
+    for kind, given in numbers.items():
+        for label, number in (given or {}).items():
+            if not isinstance(number, (int, float, np.number)) or not np.isfinite(number):
+                raise InputError(f"{call} was given {kind}['{label}'] = {number!r}: give one finite number")
+
+
 def draw_references(
-    call: str,
     axes: Sequence[Axes],
     *,
     marks: Numbers | None = None,
@@ -29,16 +36,11 @@ def draw_references(
     """Draw reference lines into every facet, once the data are in; the entries for the legend.
 
     Args:
-        call: the function that a person called, for errors.
         axes: the facets.
         marks: {label: height} of horizontal lines.
         verticals: {label: place} of vertical lines.
         curves: {label: function of x}, evaluated over the range of x, (n,) to (n,).
     """
-    for kind, numbers in (("marks", marks), ("verticals", verticals)):
-        for label, number in (numbers or {}).items():
-            if not np.isscalar(number) or not np.isfinite(number):
-                raise InputError(f"{call} was given {kind}['{label}'] = {number!r}: give one finite number")
     lowest, highest = axes[0].get_xlim()
     logarithmic = axes[0].get_xscale() == "log"
     across = (np.geomspace if logarithmic else np.linspace)(lowest, highest, _PLACES)

@@ -1,7 +1,7 @@
 """Scatter: one number against another, a point for every row."""
 
 from deepphenomena.figures import _axes, _facets, _show, _tables
-from deepphenomena.figures._references import Curves, Numbers, draw_references
+from deepphenomena.figures._references import Curves, Numbers, check_references, draw_references
 from deepphenomena.figures._theme import INK
 
 _VECTORS = 300  # points of a figure that are drawn one by one; more become a picture, which is smaller
@@ -46,6 +46,7 @@ def scatter(
     """
     call = "figures.scatter"
     _show.require_words(call, alt, caption)
+    check_references(call, marks=marks, verticals=verticals)
     _axes.scale_of(call, "xscale", xscale)
     _axes.scale_of(call, "yscale", yscale)
     columns = {"x": x, "y": y, "color": color, "style": style, "panel": panel}
@@ -64,7 +65,7 @@ def scatter(
                 rasterized=len(table) > _VECTORS,
             )  # fmt: skip
     axes = [axis for axis, _ in made]
-    entries += draw_references(call, axes, marks=marks, verticals=verticals, curves=curves)
+    entries += draw_references(axes, marks=marks, verticals=verticals, curves=curves)
     axes[0].set(xlim=xlim, ylim=ylim)
     _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
     _facets.legend(figure, entries)

@@ -78,9 +78,9 @@ def thinned(table: pd.DataFrame, *, logarithmic: bool) -> pd.DataFrame:
     lines = table.groupby([column for column in table.columns if column not in ("x", "y")], sort=False, observed=True)
     points = int(np.clip(ALL_POINTS // max(lines.ngroups, 1), *POINTS))
     for _, line in lines:
-        at = np.unique(line["x"].to_numpy())
+        at = np.unique(line["x"].to_numpy(np.float64))
         if len(at) > points:
-            place = np.log(np.maximum(at, at[at > 0].min(initial=np.inf))) if logarithmic else at
+            place = np.log(np.maximum(at, at[at > 0].min(initial=1.0))) if logarithmic else at
             wanted = np.linspace(place[0], place[-1], points)
             line = line[line["x"].isin(at[np.unique(np.searchsorted(place, wanted).clip(0, len(at) - 1))])]
         kept.append(line)
