@@ -16,7 +16,7 @@ from deepphenomena.figures._images import images
 from deepphenomena.figures._lines import lines
 from deepphenomena.figures._palette import colour
 from deepphenomena.figures._scatter import scatter
-from deepphenomena.figures._theme import INK, theme
+from deepphenomena.figures._theme import INK
 from deepphenomena.figures.legacy import band, show, side_by_side
 
 __all__ = [
@@ -31,5 +31,4 @@ __all__ = [
     "scatter",
     "show",
     "side_by_side",
-    "theme",
 ]

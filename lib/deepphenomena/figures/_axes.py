@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from deepphenomena.figures._facets import written
 from deepphenomena.figures._tables import levels
 from deepphenomena.runtime.errors import unknown
 from deepphenomena.runtime.statistics import Scale
@@ -27,7 +27,7 @@ def placed(table: pd.DataFrame, labels: Sequence[Any] | None = None) -> tuple[pd
 
 def write_labels(axes: Sequence[Axes], labels: Sequence[Any]) -> None:
     """Put labels at the places 0, 1, ... of x, aslant where they would run into each other."""
-    words = [f"{label:g}" if isinstance(label, (float, np.floating)) else str(label) for label in labels]
+    words = [written(label) for label in labels]
     aslant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, words)) > 24 else {}
     for axis in axes:
         axis.set_xticks(range(len(words)), words, **aslant)

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from pandas.api.types import is_bool, is_number
+from pandas.api.types import is_bool, is_float, is_number
 
 from deepphenomena.figures import _palette
 from deepphenomena.figures._tables import levels
@@ -76,7 +76,12 @@ def name(column: str, label: Any) -> str:
     """What a legend or a title calls a condition: the label; before a number or a truth value, the column's name."""
     if is_bool(label):
         return f"{column.replace('_', ' ')}: {'yes' if label else 'no'}"
-    return f"{column.replace('_', ' ')} {label:g}" if is_number(label) else str(label)
+    return f"{column.replace('_', ' ')} {written(label)}" if is_number(label) else str(label)
+
+
+def written(label: Any) -> str:
+    """A label in words: floats as short as they go, integers in full."""
+    return f"{label:g}" if is_float(label) else str(label)
 
 
 def label_axes(made: list[tuple[Axes, pd.DataFrame]], xlabel: str, ylabel: str) -> None:
