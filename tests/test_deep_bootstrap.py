@@ -46,7 +46,7 @@ def garments():
 
 @pytest.fixture(scope="module")
 def classifier():
-    return nets.functional(nets.image_classifier("mlp-16", (7, 7, 1), key=jax.random.key(1)))
+    return nets.functional(nets.network("mlp-16", (7, 7, 1), 10, key=jax.random.key(1)))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Simulated eyes: the grade is what the image shows, signs are where they belong, nothing else gives the grade away."""
 
 import functools
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +8,13 @@ import numpy as np
 import pytest
 
 from deepphenomena import generators
+from deepphenomena.generators.fundus import REFERABLE
+from deepphenomena.generators.fundus.anatomy import anatomy_of
+from deepphenomena.generators.fundus.randomness import draw_parts
+from deepphenomena.generators.fundus.signs import bleeding, exudates, new_vessels
 from deepphenomena.metrics import roc_auc
 from deepphenomena.runtime.errors import InputError
 
-simulator = sys.modules[generators.fundus.__module__]
 KEY = jax.random.key(0)
 EYES = generators.fundus(32)
 drawn = jax.jit(lambda index, eyes, key: eyes(index, key=key))
@@ -53,26 +55,24 @@ def test_the_label_is_the_grade_that_is_drawn():
 
 def signs(grade, kind):
     """What is drawn of a kind of sign in each of 200 eyes of a grade: the numbers of spots with any depth."""
-    uniform = jax.random.uniform(KEY, (200, simulator._TOTAL))
 
-    def one(uniform):
-        u = {name: uniform[start : start + size] for name, (start, size) in simulator._SLICES.items()}
-        eye = simulator._anatomy(u)
-        depth = getattr(simulator, kind)(u, eye, grade).depth
-        return jnp.stack([jnp.sum(part > 0) for part in jnp.split(depth, [12, 26])]) if kind == "_bleeding" else (
+    def one(key):
+        u = draw_parts(key)
+        depth = kind(u, anatomy_of(u), grade).depth
+        return jnp.stack([jnp.sum(part > 0) for part in jnp.split(depth, [12, 26])]) if kind is bleeding else (
             jnp.sum(depth > 0)
         )  # fmt: skip
 
-    return np.asarray(jax.vmap(one)(uniform))
+    return np.asarray(jax.vmap(one)(jax.random.split(KEY, 200)))
 
 
 def test_each_grade_has_the_signs_of_its_definition():
     for grade in range(5):
-        small, blots, pool = signs(grade, "_bleeding").T
-        exudates, tuft = signs(grade, "_exudates"), signs(grade, "_new_vessels")
+        small, blots, pool = signs(grade, bleeding).T
+        pale, tuft = signs(grade, exudates), signs(grade, new_vessels)
         assert (small > 0).all() if grade else (small == 0).all()
         assert (blots > 0).all() if grade >= 2 else (blots == 0).all()
-        assert (exudates > 0).any() if grade >= 2 else (exudates == 0).all()
+        assert (pale > 0).any() if grade >= 2 else (pale == 0).all()
         assert (pool == (grade == 4)).all()
         assert (tuft == 6 * (grade == 4)).all()
         if grade == 1:
@@ -98,20 +98,19 @@ def test_signs_take_more_of_the_eye_from_grade_to_grade():
 
 
 def test_new_vessels_grow_at_the_disc():
-    uniform = jax.random.uniform(KEY, (50, simulator._TOTAL))
 
-    def distance(uniform):
-        u = {name: uniform[start : start + size] for name, (start, size) in simulator._SLICES.items()}
-        eye = simulator._anatomy(u)
-        tuft = simulator._new_vessels(u, eye, 4)
+    def distance(key):
+        u = draw_parts(key)
+        eye = anatomy_of(u)
+        tuft = new_vessels(u, eye, 4)
         return jnp.max(jnp.hypot(tuft.x - eye.disc_x, tuft.y - eye.disc_y))
 
-    assert float(jnp.max(jax.vmap(distance)(uniform))) < 0.4
+    assert float(jnp.max(jax.vmap(distance)(jax.random.split(KEY, 50)))) < 0.4
 
 
 def test_brightness_colour_and_eye_side_do_not_give_the_grade_away():
     samples = drawn(jnp.arange(600), EYES, KEY)
-    referable = samples.labels >= simulator.REFERABLE
+    referable = samples.labels >= REFERABLE
     colour = samples.images.mean((1, 2))
     side = samples.images[:, :, :8].mean((1, 2, 3)) - samples.images[:, :, 8:].mean((1, 2, 3))
     features = jnp.concatenate([colour, side[:, None], (colour[:, :1] - colour[:, 2:])], 1)

@@ -1,4 +1,4 @@
-"""Initialisers: orthogonality of kernels and of their convolutions, the Haar law, and input that cannot be."""
+"""Initializers: orthogonality of kernels and of their convolutions, the Haar law, and input that cannot be."""
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ def test_orthogonal_matrices_follow_the_haar_law():
     # Of a Haar matrix O: E[O_11] = 0, E[tr O] = 0, E[(tr O)^2] = 1, E[O_11^2] = 1/n and E[O_11^4] = 3/(n(n+2)).
     # Without the signs of R the trace would be biased: LAPACK's Q alone has a mean of about -1.
     n, draws = 5, 20_000
-    matrices = np.asarray(jax.vmap(lambda key: orthogonal(key, n, n))(jax.random.split(jax.random.key(0), draws)))
+    matrices = np.asarray(jax.vmap(lambda key: orthogonal()(key, (n, n)))(jax.random.split(jax.random.key(0), draws)))
     traces, corner = np.trace(matrices, axis1=1, axis2=2), matrices[:, 0, 0]
     for values, expected in [
         (traces, 0), (traces**2, 1), (corner, 0), (corner**2, 1 / n), (corner**4, 3 / (n * (n + 2))),

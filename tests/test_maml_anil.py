@@ -13,6 +13,7 @@ from deepphenomena import datasets, nets, training
 from deepphenomena.book import cards, claims
 from deepphenomena.nets.conv4 import Conv4
 from deepphenomena.papers import maml_anil
+from deepphenomena.tasks import few_shot
 
 SEEDS = 3
 INNER = {"rate": 0.1, "steps": 3}
@@ -24,7 +25,7 @@ def trained():
 
     def table(split):
         loaded = datasets.load("glyphs", split)
-        return maml_anil.by_class(loaded.images[:, ::2, ::2], loaded.labels)  # 14 x 14 for speed
+        return few_shot.by_class(loaded.images[:, ::2, ::2], loaded.labels)  # 14 x 14 for speed
 
     definition = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
     members = training.grid(seed=range(SEEDS))
@@ -33,11 +34,11 @@ def trained():
     def scores(parameters, x):
         return nnx.merge(definition, parameters)(x)
 
-    sample = functools.partial(maml_anil.sample_task, ways=5, shots=1, queries=5)
+    sample = functools.partial(few_shot.sample_task, ways=5, shots=1, queries=5)
     outer = maml_anil.meta_loss(loss_of(scores), mask=mask_of(initial, ["head"]), **INNER)
     after = training.train(
         outer, initial, table("train"), members, optimizer=optax.adam(3e-3), steps=120,
-        batch_fn=maml_anil.task_batches(sample, count=4),
+        batch_fn=few_shot.task_batches(sample, count=4),
     )  # fmt: skip
     test_table = table("test")
     tasks = jax.lax.map(lambda key: sample(test_table, key=key), jax.random.split(jax.random.key(9), 100))

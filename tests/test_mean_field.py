@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deepphenomena import mean_field
 from deepphenomena.runtime.errors import InputError
 
-NAMES = sorted(mean_field.FUNCTIONS)
+NAMES = sorted(mean_field.ACTIVATIONS)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def monte_carlo(function, q1, q2, c, draws=4_000_000):
 @pytest.mark.parametrize(("q1", "q2", "c"), [(0.5, 0.5, 0.3), (1.5, 0.7, -0.6), (3.0, 3.0, 0.95)])
 def test_moments_agree_with_monte_carlo(name, q1, q2, c):
     def phi(x):
-        return np.asarray(mean_field.FUNCTIONS[name](jnp.asarray(x)))
+        return np.asarray(mean_field.ACTIVATIONS[name].function(jnp.asarray(x)))
 
     for found, (expected, error) in [
         (mean_field.cross_moment(name, q1, q2, c), monte_carlo(lambda u, v: phi(u) * phi(v), q1, q2, c)),
@@ -45,7 +45,7 @@ def test_moments_agree_with_monte_carlo(name, q1, q2, c):
 @pytest.mark.parametrize("name", ["erf", "relu", "identity", "hard_tanh"])
 @pytest.mark.parametrize(("q", "c"), [(0.05, 0.2), (1.0, -0.5), (4.0, 0.9)])
 def test_closed_forms_agree_with_quadrature_of_the_same_function(name, q, c):
-    function = mean_field.FUNCTIONS[name]
+    function = mean_field.ACTIVATIONS[name].function
 
     def callable_form(x):  # another object, so that no closed form is known
         return function(x)

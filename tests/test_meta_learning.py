@@ -13,19 +13,9 @@ from hypothesis import strategies as st
 
 from deepphenomena import nets, training
 from deepphenomena.nets.conv4 import Conv4
-from deepphenomena.papers.maml_anil import (
-    Examples,
-    Task,
-    adapt,
-    by_class,
-    cosine_classifier,
-    layer_mask,
-    meta_loss,
-    sample_sinusoid,
-    sample_task,
-    task_batches,
-)
+from deepphenomena.papers.maml_anil import adapt, cosine_classifier, layer_mask, meta_loss
 from deepphenomena.runtime.errors import InputError
+from deepphenomena.tasks.few_shot import Examples, Task, by_class, sample_sinusoid, sample_task, task_batches
 
 CLASSES, EXAMPLES = 7, 6
 # Pixel (class, example) of every image is known from its value.

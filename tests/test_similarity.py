@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from deepphenomena import similarity
 from deepphenomena.runtime.errors import InputError
-from deepphenomena.similarity import cca, linear_cka, pwcca, svcca
+from deepphenomena.similarity import cca, linear_cka, moments, pwcca, svcca
 
 MEASURES = {
     "cca": lambda x, y: cca(x, y).similarity,
@@ -274,8 +273,8 @@ def test_activations_that_are_not_finite_give_nan(measure, bad):
 @pytest.mark.parametrize("shape", [(256, 3, 4), (255, 200, 57), (600, 257, 300)])
 def test_moments_by_chunks_are_the_moments(shape):
     with jax.enable_x64(True):
-        x, y = (similarity._scaled(jnp.asarray(a)) for a in related(shape, 0))
-        chunks, plain = similarity._moments_by_chunks(x, y), similarity._moments_at_once(x, y)
+        x, y = (moments.rescale(jnp.asarray(a)) for a in related(shape, 0))
+        chunks, plain = moments.moments_by_chunks(x, y), moments.moments_at_once(x, y)
         np.testing.assert_allclose(chunks, plain, rtol=1e-12, atol=1e-12 * shape[0])
 
 

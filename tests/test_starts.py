@@ -17,7 +17,7 @@ SHAPE = (16, 16, 3)
 
 @functools.cache
 def network(seed, name="cbr-tiny/16", halved_above=None, outputs=4):
-    model = nets.staged(name, SHAPE, outputs=outputs, halved_above=halved_above, key=jax.random.key(seed))
+    model = nets.network(name, SHAPE, outputs, halved_above=halved_above, key=jax.random.key(seed))
     return nets.functional(model)[1]
 
 
@@ -100,7 +100,7 @@ def test_every_start_may_be_compiled_and_taken_for_many_members():
 
 @pytest.mark.parametrize("name", ["cbr-small/16", "resnet-18/16", "resnet-50/16"])
 def test_synthetic_gabors_replace_the_first_convolution_alone_and_keep_its_scale(name):
-    fresh = nets.functional(nets.staged(name, SHAPE, outputs=4, key=KEY))[1]
+    fresh = nets.functional(nets.network(name, SHAPE, 4, key=KEY))[1]
     start = starts.synthetic_gabor(fresh, key=jax.random.key(5))
     changed = [key for key, tensor in tensors(start).items() if not np.array_equal(tensor, tensors(fresh)[key])]
     assert len(changed) == 1

@@ -106,7 +106,7 @@ def test_first_filters_that_become_gabor_functions_fail_the_claim():
     claim = cards.load(CHAPTER).claim(FILTERS)
     rises = []
     for seed in range(3):
-        model = nets.staged("cbr-tiny/8", (16, 16, 3), outputs=2, key=jax.random.key(seed))
+        model = nets.network("cbr-tiny/8", (16, 16, 3), 2, key=jax.random.key(seed))
         fresh = nets.functional(model)[1]
         made = starts.synthetic_gabor(fresh, key=jax.random.key(seed))
         after, before = (float(jnp.mean(gabor.fit(starts.first_kernel(p)))) for p in (made, fresh))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         nets,
         similarity,
         spectra,
+        tasks,
         training,
     )
     from deepphenomena.book import cards, records
@@ -47,6 +48,7 @@ __all__ = [
     "similarity",
     "spectra",
     "start",
+    "tasks",
     "training",
 ]
 

@@ -13,8 +13,8 @@ from deepphenomena.infinite_width import (
     kernel_matrix,
     kernel_matrix_reference,
 )
-from deepphenomena.infinite_width._dual_activations import arcsine
 from deepphenomena.kernels import convolution
+from deepphenomena.mean_field.arcsine import arcsine
 from deepphenomena.runtime.errors import InputError
 
 
@@ -30,7 +30,7 @@ def close(ours, theirs, tolerance):
 NETWORKS = st.fixed_dictionaries(
     {
         "depth": st.integers(0, 10),
-        "activation": st.sampled_from(["relu", "erf"]),
+        "activation": st.sampled_from(["relu", "erf", "identity"]),
         "weight_variance": st.floats(0.5, 3),
         "bias_variance": st.sampled_from([0.0, 0.1, 1.0]),
     }

@@ -24,10 +24,10 @@ def inputs(seed, samples, features=5):
 
 def fused(x1, x2, *, depth, activation, weight_variance, bias_variance):
     """As `kernel_matrix` calls it for a GPU."""
-    prior, dual = dense.Prior(weight_variance, bias_variance), dense.DUALS[activation]
+    prior, phi = dense.Prior(weight_variance, bias_variance), dense.CLOSED_FORMS[activation]
 
     def known(x):
-        return dense._Inputs(x, *dense.climb(dual, prior, depth, dense._squares(x)))
+        return dense._Inputs(x, *dense.climb(phi, prior, depth, dense._squares(x)))
 
     return dense._fused(activation, known(x1), None if x2 is None else known(x2), prior)
 

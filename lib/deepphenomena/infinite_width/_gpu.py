@@ -18,13 +18,13 @@ TILE = 64  # inputs on each side of a tile: both kernels of it are 8,192 numbers
 FEATURES = 32  # features multiplied at a time
 
 
-def matrices_on_gpu(one, other, *, dual, prior: Prior, interpret: bool = False):
+def matrices_on_gpu(one, other, *, phi, prior: Prior, interpret: bool = False):
     """NNGP and NTK, (n₁, n₂) each, of inputs whose sides through at least one layer are known.
 
     Args:
         one, other: inputs `x` (n, features) with their `sides` (n, depth), as `kernel_matrix` makes them; other is
             None for a symmetric matrix, of which the tiles below the diagonal are mirrored.
-        dual, prior: the network.
+        phi, prior: the network.
         interpret: run the kernel's operations one by one on any platform, for tests.
     """
     symmetric = other is None
@@ -43,7 +43,7 @@ def matrices_on_gpu(one, other, *, dual, prior: Prior, interpret: bool = False):
     sides = [*(pl.BlockSpec((depth, TILE), lambda i, j: (0, i)) for _ in sides1)]
     sides += [pl.BlockSpec((depth, TILE), lambda i, j: (0, j)) for _ in sides2]
     results = pl.pallas_call(
-        partial(_tile, dual=dual, count=len(sides1), features=of_features, symmetric=symmetric),
+        partial(_tile, phi=phi, count=len(sides1), features=of_features, symmetric=symmetric),
         out_shape=(shape, shape),
         grid=tuple(n // TILE for n in shape.shape),
         in_specs=[pl.BlockSpec(variances.shape, lambda i, j: (0,)), rows(x1), columns(x2), *sides],
@@ -56,7 +56,7 @@ def matrices_on_gpu(one, other, *, dual, prior: Prior, interpret: bool = False):
     return tuple(result[:n1, :n2] for result in results)
 
 
-def _tile(variances, x1, x2, *references, dual, count: int, features: int, symmetric: bool):
+def _tile(variances, x1, x2, *references, phi, count: int, features: int, symmetric: bool):
     """One program: tile (i, j) of both matrices."""
     *sides, nngp, ntk = references
     sides1, sides2 = sides[:count], sides[count:]
@@ -73,7 +73,7 @@ def _tile(variances, x1, x2, *references, dual, count: int, features: int, symme
         def layer(depth, pair):
             one = tuple(side[depth, :][:, None] for side in sides1)
             other = tuple(side[depth, :][None, :] for side in sides2)
-            return through(dual, prior.affine(*pair), one, other)
+            return through(phi, prior.affine(*pair), one, other)
 
         pair = lax.fori_loop(0, sides1[0].shape[0], layer, (products / features, jnp.zeros_like(products)))
         nngp[...], ntk[...] = prior.affine(*pair)

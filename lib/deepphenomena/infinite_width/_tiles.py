@@ -14,9 +14,12 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from deepphenomena.infinite_width._dual_activations import Dual
+from deepphenomena.mean_field.activations import ACTIVATIONS, Nonlinearity
 
 UNROLLED = 8  # layers evaluated in registers before a tile is written
+
+# The activations whose moments of pairs are known in closed form.
+CLOSED_FORMS = {name: phi for name, phi in ACTIVATIONS.items() if phi.moments and phi.pair}
 
 
 class Prior(NamedTuple):
@@ -31,9 +34,9 @@ class Prior(NamedTuple):
         return covariance, covariance + self.weight * tangents
 
 
-def through(dual: Dual, kernels: tuple, one: tuple, other: tuple) -> tuple:
+def through(phi: Nonlinearity, kernels: tuple, one: tuple, other: tuple) -> tuple:
     """Through a nonlinearity: N = E[φφ], T = E[φ'φ'] Θ."""
-    activations, slopes = dual.moments(kernels[0], one, other)
+    activations, slopes = phi.pair.of(kernels[0], one, other)
     return activations, slopes * kernels[1]
 
 
@@ -55,11 +58,11 @@ def averaged(pair: tuple, mean: Callable) -> tuple:
     return tuple(mean(field) if field.ndim else field for field in pair)
 
 
-def climb(dual: Dual, prior: Prior, depth: int, squares, average: Callable = lambda field: field) -> tuple:
+def climb(phi: Nonlinearity, prior: Prior, depth: int, squares, average: Callable = lambda field: field) -> tuple:
     """What `depth` layers need to know of each input alone, and the pair (N, T) of each input with itself after them.
 
     Args:
-        dual, prior: the network.
+        phi, prior: the network.
         depth: layers of weights followed by a nonlinearity.
         squares: mean squares of the inputs, (n, ...).
         average: what a layer of weights does to such a field: nothing, or a mean over a window.
@@ -70,8 +73,8 @@ def climb(dual: Dual, prior: Prior, depth: int, squares, average: Callable = lam
 
     def layer(pair, _):
         covariance, tangent = prior.affine(*map(average, pair))
-        activations, slopes = dual.diagonal(covariance)
-        return (activations, slopes * tangent), dual.side(covariance)
+        activations, slopes = phi.moments(covariance)
+        return (activations, slopes * tangent), phi.pair.side(covariance)
 
     last, sides = lax.scan(layer, (squares, jnp.zeros_like(squares)), length=depth)
     return jax.tree.map(lambda side: jnp.moveaxis(side, 0, 1), sides), last

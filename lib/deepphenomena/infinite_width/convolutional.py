@@ -7,8 +7,15 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from deepphenomena.infinite_width._dual_activations import DUALS
-from deepphenomena.infinite_width._tiles import Prior, averaged, climb, from_tiles, through, through_layers
+from deepphenomena.infinite_width._tiles import (
+    CLOSED_FORMS,
+    Prior,
+    averaged,
+    climb,
+    from_tiles,
+    through,
+    through_layers,
+)
 from deepphenomena.infinite_width.dense import KernelMatrices, check_kernel
 from deepphenomena.runtime.errors import InputError, unknown
 
@@ -55,15 +62,15 @@ def convolutional_kernel_matrix(
     """
     check_kernel(depth, activation, tile)
     _check(x1, x2, readout, kernel_size, padding)
-    prior, dual = Prior(weight_variance, bias_variance), DUALS[activation]
+    prior, phi = Prior(weight_variance, bias_variance), CLOSED_FORMS[activation]
     window = _Window(kernel_size, padding)
-    one, other = (None if x is None else _images(dual, prior, depth, x, window) for x in (x1, x2))
+    one, other = (None if x is None else _images(phi, prior, depth, x, window) for x in (x1, x2))
     if readout == "pool":
         # One pair at a time: the pairs of its pixels fill a cache by themselves.
-        of_tile, diagonal, sizes = _pooled(dual, prior, window), None, {"tile": 1, "cpu": 1, "elsewhere": 1}
+        of_tile, diagonal, sizes = _pooled(phi, prior, window), None, {"tile": 1, "cpu": 1, "elsewhere": 1}
     else:
         diagonal = jnp.stack(prior.affine(*(field.mean((1, 2)) for field in one.last))) if x2 is None else None
-        of_tile, sizes = _flattened(dual, prior, window), {"tile": tile, "cpu": 32, "elsewhere": 128}
+        of_tile, sizes = _flattened(phi, prior, window), {"tile": tile, "cpu": 32, "elsewhere": 128}
     return KernelMatrices(*from_tiles(of_tile, one, other, diagonal=diagonal, **sizes))
 
 
@@ -97,18 +104,18 @@ class _Window(NamedTuple):
         return sum(shifted) / self.size
 
 
-def _images(dual, prior, depth, x, window) -> _Images:
+def _images(phi, prior, depth, x, window) -> _Images:
     squares = jnp.sum(x * x, axis=-1) / x.shape[-1]
-    return _Images(x, *climb(dual, prior, depth, squares, lambda field: window.mean(window.mean(field, 1), 2)))
+    return _Images(x, *climb(phi, prior, depth, squares, lambda field: window.mean(window.mean(field, 1), 2)))
 
 
-def _flattened(dual, prior, window):
+def _flattened(phi, prior, window):
     """Tiles (images, images); pixels lead inside, so that the window moves over whole rows of memory."""
 
     def layer(pair, sides):
         pair = averaged(pair, lambda field: window.mean(window.mean(field, 0), 1))
         one, other = sides
-        return through(dual, prior.affine(*pair), jax.tree.map(lambda side: side[..., None], one), other)
+        return through(phi, prior.affine(*pair), jax.tree.map(lambda side: side[..., None], one), other)
 
     def of_tile(one, other):
         first, second = (jnp.moveaxis(images.x, 0, 2) for images in (one, other))
@@ -122,14 +129,14 @@ def _flattened(dual, prior, window):
     return of_tile
 
 
-def _pooled(dual, prior, window):
+def _pooled(phi, prior, window):
     """Single image pairs; their pixels' pairs as (row, row', column, column')."""
 
     def layer(pair, sides):
         pair = averaged(pair, lambda field: window.mean(window.mean(field, 0, 1), 2, 3))
         one = jax.tree.map(lambda side: side[:, None, :, None], sides[0])
         other = jax.tree.map(lambda side: side[None, :, None, :], sides[1])
-        return through(dual, prior.affine(*pair), one, other)
+        return through(phi, prior.affine(*pair), one, other)
 
     def of_tile(one, other):
         one, other = (jax.tree.map(lambda leaf: leaf[0], images) for images in (one, other))

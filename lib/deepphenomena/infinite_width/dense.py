@@ -8,9 +8,8 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from deepphenomena.infinite_width._dual_activations import DUALS
 from deepphenomena.infinite_width._gpu import matrices_on_gpu
-from deepphenomena.infinite_width._tiles import Prior, climb, from_tiles, through, through_layers
+from deepphenomena.infinite_width._tiles import CLOSED_FORMS, Prior, climb, from_tiles, through, through_layers
 from deepphenomena.runtime.errors import InputError, unknown
 
 
@@ -46,7 +45,7 @@ def kernel_matrix(
     Args:
         x1, x2: inputs as rows; x2 defaults to x1.
         depth: hidden layers, at least 0.
-        activation: "relu" or "erf".
+        activation: "relu", "erf" or "identity".
         weight_variance: σ_w², the variance of a weight times its fan-in.
         bias_variance: σ_b².
         tile: rows and columns of a tile; by default by platform. The result does not depend on it.
@@ -62,11 +61,11 @@ def kernel_matrix(
     if x1.ndim != 2 or (x2 is not None and (x2.ndim != 2 or x2.shape[1] != x1.shape[1])):
         shapes = f"{x1.shape}" if x2 is None else f"{x1.shape} and {x2.shape}"
         raise InputError(f"inputs {shapes} of a kernel matrix: they must be (samples, features) with equal features.")
-    prior, dual = Prior(weight_variance, bias_variance), DUALS[activation]
-    one, other = (None if x is None else _Inputs(x, *climb(dual, prior, depth, _squares(x))) for x in (x1, x2))
+    prior, phi = Prior(weight_variance, bias_variance), CLOSED_FORMS[activation]
+    one, other = (None if x is None else _Inputs(x, *climb(phi, prior, depth, _squares(x))) for x in (x1, x2))
 
     def tiled(one, other):
-        return _in_tiles(one, other, prior, dual, tile)
+        return _in_tiles(one, other, prior, phi, tile)
 
     def fused(one, other):
         return _fused(activation, one, other, prior)
@@ -76,10 +75,10 @@ def kernel_matrix(
     return KernelMatrices(nngp, ntk)
 
 
-def _in_tiles(one, other, prior, dual, tile):
+def _in_tiles(one, other, prior, phi, tile):
     def layer(pair, sides):
         one, other = sides
-        return through(dual, prior.affine(*pair), jax.tree.map(lambda side: side[:, None], one), other)
+        return through(phi, prior.affine(*pair), jax.tree.map(lambda side: side[:, None], one), other)
 
     def of_tile(one, other):
         # Read from its own memory, a layer's side is one contiguous load for a row of the tile.
@@ -93,7 +92,7 @@ def _in_tiles(one, other, prior, dual, tile):
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _fused(activation, one, other, prior):
-    nngp, ntk = matrices_on_gpu(one, other, dual=DUALS[activation], prior=prior)
+    nngp, ntk = matrices_on_gpu(one, other, phi=CLOSED_FORMS[activation], prior=prior)
     if other is not None:
         return nngp, ntk
     here = jnp.arange(nngp.shape[0])
@@ -105,7 +104,7 @@ def _fused_jvp(activation, primals, tangents):
     """The derivatives of the same function in its other form."""
 
     def tiled(one, other, prior):
-        return _in_tiles(one, other, prior, DUALS[activation], None)
+        return _in_tiles(one, other, prior, CLOSED_FORMS[activation], None)
 
     return _fused(activation, *primals), jax.jvp(tiled, primals, tangents)[1]
 
@@ -128,8 +127,8 @@ def _squares(x):
 
 def check_kernel(depth: int, activation: str, tile: int | None) -> None:
     """Raise InputError unless these options of a kernel matrix can be used."""
-    if activation not in DUALS:
-        raise unknown("activation of an infinitely wide network", activation, DUALS)
+    if activation not in CLOSED_FORMS:
+        raise unknown("activation of an infinitely wide network", activation, CLOSED_FORMS)
     if depth < 0:
         raise InputError(f"depth {depth} of an infinitely wide network: it must be 0 or more hidden layers.")
     if tile is not None and tile < 1:

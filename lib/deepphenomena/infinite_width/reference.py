@@ -63,6 +63,8 @@ def _affine(activations, tangents, weight_variance, bias_variance):
 
 
 def _nonlinear(k, tangent, q1, q2, activation):
+    if activation == "identity":
+        return k, tangent
     if activation == "relu":
         norm = jnp.sqrt(q1 * q2)
         cosine = jnp.clip(k / jnp.where(norm > 0, norm, 1.0), -1, 1)
@@ -75,4 +77,6 @@ def _nonlinear(k, tangent, q1, q2, activation):
 
 def _square(q, activation):
     """E[φ²], which is E[φφ] at equal inputs, where its derivative by the formula above would be 0/0."""
+    if activation == "identity":
+        return q
     return q / 2 if activation == "relu" else 2 / np.pi * jnp.arcsin(2 * q / (1 + 2 * q))

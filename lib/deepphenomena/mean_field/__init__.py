@@ -3,10 +3,12 @@
     with jax.enable_x64(True):
         bias_variance, q = mean_field.critical_point("tanh", 1.05)
 
-An activation is one of "tanh", "erf", "relu", "identity" and "hard_tanh", or any elementwise JAX function.
+An activation is the name of one in `ACTIVATIONS` ("tanh", "erf", "relu", "identity", "hard_tanh"), or any elementwise
+JAX function.
 """
 
-from deepphenomena.mean_field.moments import FUNCTIONS, cross_moment, expectation, second_moment, slope_moment
+from deepphenomena.mean_field.activations import ACTIVATIONS
+from deepphenomena.mean_field.moments import cross_moment, second_moment, slope_moment
 from deepphenomena.mean_field.phases import (
     DepthScales,
     FixedPoint,
@@ -21,6 +23,7 @@ from deepphenomena.mean_field.phases import (
     phase_diagram,
     variance_map,
 )
+from deepphenomena.mean_field.quadrature import expectation
 from deepphenomena.mean_field.spatial import (
     averaging_eigenvalues,
     covariance_map,
@@ -29,7 +32,7 @@ from deepphenomena.mean_field.spatial import (
 )
 
 __all__ = [
-    "FUNCTIONS",
+    "ACTIVATIONS",
     "DepthScales",
     "FixedPoint",
     "PhaseDiagram",

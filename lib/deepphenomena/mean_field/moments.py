@@ -1,130 +1,51 @@
-"""Second moments of a nonlinearity under a Gaussian, in closed form or by quadrature.
-
-Sources: erf: Williams 1997, "Computing with infinite networks", equation 11. ReLU: Cho & Saul 2009, "Kernel methods for
-deep learning", order 1. Quadrature: the trapezoidal rule, which on the whole line needs far fewer nodes than
-Gauss-Hermite for the same accuracy (Trefethen 2022, "Exactness of quadrature formulas", Section 5).
-"""
-
-import math
-from collections.abc import Callable
+"""Second moments of an activation under a Gaussian: in closed form where the table has one, else by quadrature."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erf, ndtr
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from deepphenomena.runtime.errors import InputError, unknown
-
-Activation = str | Callable[[Array], Array]
-Number = Float[Array, ""]
-
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "tanh": jnp.tanh,
-    "erf": erf,
-    "relu": jax.nn.relu,
-    "identity": lambda x: x,
-    "hard_tanh": lambda x: jnp.clip(x, -1, 1),
-}
-
-_REACH = 8.5  # standard deviations; the density beyond is 1e-16 of its peak
-_LINE = np.linspace(-_REACH, _REACH, 1025)
-_PLANE = np.linspace(-_REACH, _REACH, 171)
-
-
-def function_of(activation: Activation) -> Callable[[Array], Array]:
-    """The nonlinearity itself, by name or as given. InputError for an unknown name."""
-    if callable(activation):
-        return activation
-    if activation not in FUNCTIONS:
-        raise unknown("activation", str(activation), FUNCTIONS)
-    return FUNCTIONS[activation]
-
-
-def _weights(nodes: np.ndarray) -> np.ndarray:
-    density = np.exp(-(nodes**2) / 2)
-    return density / density.sum()
-
-
-def expectation(function: Callable[[Array], Array], q: Number) -> Number:
-    """E[f(√q z)], z standard normal, by 1,025 nodes: exact to rounding where f is analytic near the real line.
-
-    Where f has a kink the error is of order 1e-5, where it jumps 1e-3.
-    """
-    return jnp.asarray(_weights(_LINE), jnp.result_type(q)) @ function(
-        jnp.sqrt(q) * jnp.asarray(_LINE, jnp.result_type(q))
-    )
+from deepphenomena.mean_field.activations import Activation, nonlinearity
+from deepphenomena.mean_field.quadrature import (
+    Number,
+    expectation,
+    product_expectation,
+    root,
+    smoothed_product_expectation,
+)
+from deepphenomena.runtime.errors import InputError
 
 
 def second_moment(activation: Activation, q: Number) -> Number:
-    """E[φ(√q z)²], z standard normal."""
-    phi = function_of(activation)
-    if activation == "identity":
-        return q
-    if activation == "relu":
-        return q / 2
-    if activation == "erf":
-        return 2 / math.pi * jnp.arcsin(2 * q / (1 + 2 * q))
-    if activation == "hard_tanh":
-        edge = 1 / _root(q)
-        inside = erf(edge / math.sqrt(2))
-        return q * (inside - 2 * edge * _density(edge)) + 1 - inside
-    return expectation(lambda u: phi(u) ** 2, q)
+    """E[φ(√q z)²], z standard normal. InputError for an unknown activation, here and below."""
+    phi = nonlinearity(activation)
+    if phi.moments:
+        return phi.moments(floating(q))[0]
+    return expectation(lambda u: phi.function(u) ** 2, q)
 
 
 def slope_moment(activation: Activation, q: Number) -> Number:
     """E[φ'(√q z)²], z standard normal."""
-    phi = function_of(activation)
-    if activation == "identity":
-        return jnp.ones_like(q)
-    if activation == "relu":
-        return jnp.full_like(q, 0.5)
-    if activation == "erf":
-        return 4 / math.pi / jnp.sqrt(1 + 4 * q)
-    if activation == "hard_tanh":
-        return erf(1 / (_root(q) * math.sqrt(2)))
-    return expectation(lambda u: jax.jvp(phi, (u,), (jnp.ones_like(u),))[1] ** 2, q)
+    phi = nonlinearity(activation)
+    if phi.moments:
+        return phi.moments(floating(q))[1]
+    return expectation(lambda u: jax.jvp(phi.function, (u,), (jnp.ones_like(u),))[1] ** 2, q)
 
 
 def cross_moment(activation: Activation, q1: Number, q2: Number, c: Number) -> Number:
     """E[φ(u₁) φ(u₂)] for Gaussian u of variances q₁, q₂ and correlation −1 ≤ c ≤ 1; differentiable inside.
 
     Exact for the named activations ("hard_tanh" and "tanh": to 1e-5 and better). Another callable takes a product rule
-    of 171 x 171 nodes: exact to rounding where it is analytic near the real line, to about 1e-3 where it has a kink.
+    of 171 × 171 nodes: exact to rounding where it is analytic near the real line, to about 1e-3 where it has a kink.
     """
-    phi = function_of(activation)
+    phi = nonlinearity(activation)
     c = jnp.clip(c, -1, 1)
-    if activation == "identity":
-        return c * _root(q1) * _root(q2)
-    if activation == "relu":
-        return _root(q1) * _root(q2) / (2 * math.pi) * (_root(1 - c**2) + c * (math.pi - jnp.arccos(c)))
-    if activation == "erf":
-        sine = 2 * c * _root(q1) * _root(q2) / jnp.sqrt((1 + 2 * q1) * (1 + 2 * q2))
-        return 2 / math.pi * jnp.arcsin(sine)
-    rest = _root(1 - c**2)
-    if activation == "hard_tanh":  # given u₁, the mean of the clipped u₂ is known
-        u = _root(q1) * jnp.asarray(_LINE, jnp.result_type(q1))
-        mean, deviation = c * _root(q2) / _root(q1) * u, rest * _root(q2)
-        clipped = _mean_above(mean + 1, deviation) - _mean_above(mean - 1, deviation) - 1
-        return jnp.asarray(_weights(_LINE), u.dtype) @ (phi(u) * clipped)
-    z = jnp.asarray(_PLANE, jnp.result_type(q1))
-    weights = jnp.asarray(_weights(_PLANE), z.dtype)
-    second = phi(_root(q2) * (c * z[:, None] + rest * z)) @ weights
-    return weights @ (phi(_root(q1) * z) * second)
-
-
-def _root(q):
-    """√q, kept off zero so that derivatives there are finite."""
-    return jnp.sqrt(jnp.maximum(q, jnp.finfo(jnp.result_type(q)).tiny))
-
-
-def _density(x):
-    return jnp.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-
-
-def _mean_above(mean, deviation):
-    """E[max(x, 0)] for Gaussian x."""
-    return mean * ndtr(mean / deviation) + deviation * _density(mean / deviation)
+    if phi.pair:
+        q1, q2 = floating(q1), floating(q2)
+        return phi.pair.of(c * root(q1) * root(q2), phi.pair.side(q1), phi.pair.side(q2))[0]
+    if phi.smoothed:
+        return smoothed_product_expectation(phi.function, phi.smoothed, q1, q2, c)
+    return product_expectation(phi.function, q1, q2, c)
 
 
 def check_variances(weight_variance, bias_variance) -> None:
@@ -132,3 +53,9 @@ def check_variances(weight_variance, bias_variance) -> None:
     for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):
         if not isinstance(value, jax.core.Tracer) and not (np.asarray(value) >= 0).all():
             raise InputError(f"{name} {value}: a variance is zero or more; change it")
+
+
+def floating(value) -> Array:
+    """The value as an array of floating-point numbers."""
+    value = jnp.asarray(value)
+    return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)

@@ -16,15 +16,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from deepphenomena.mean_field.moments import (
-    Activation,
-    Number,
-    check_variances,
-    cross_moment,
-    function_of,
-    second_moment,
-    slope_moment,
-)
+from deepphenomena.mean_field.activations import Activation, nonlinearity
+from deepphenomena.mean_field.moments import check_variances, cross_moment, floating, second_moment, slope_moment
+from deepphenomena.mean_field.quadrature import Number
 from deepphenomena.runtime.errors import InputError
 
 _HALVINGS = 100
@@ -99,8 +93,8 @@ def critical_line(activation: Activation, q: Number) -> tuple[Number, Number]:
 
     InputError where no bias variance makes it so, for then σ_b² would be negative.
     """
-    function_of(activation)
-    weight_variance, bias_variance = _critical_line(activation, _floating_number(q))
+    nonlinearity(activation)
+    weight_variance, bias_variance = _critical_line(activation, floating(q))
     if not isinstance(bias_variance, jax.core.Tracer):
         rounding = 100 * jnp.finfo(bias_variance.dtype).eps * jnp.asarray(q)
         if bool(jnp.any(bias_variance < -rounding)) or bool(jnp.any(jnp.asarray(q) <= 0)):
@@ -113,8 +107,8 @@ def critical_point(activation: Activation, weight_variance: Number) -> tuple[Num
 
     InputError where σ_w² has none.
     """
-    function_of(activation)
-    weight_variance = _floating_number(weight_variance)
+    nonlinearity(activation)
+    weight_variance = floating(weight_variance)
     q = _critical_variance(activation, weight_variance)
     if not isinstance(q, jax.core.Tracer) and not bool(jnp.isfinite(q) & (q > 0)):
         raise InputError(f"no point of the critical line has weight_variance {weight_variance}: take one above 1")
@@ -125,22 +119,17 @@ def phase_diagram(
     activation: Activation, weight_variances: Float[Array, " weights"], bias_variances: Float[Array, " biases"]
 ) -> PhaseDiagram:
     """Fixed points, χ₁ and ξ_c at every pair of a weight and a bias variance."""
-    weight, bias = (_floating_number(np.atleast_1d(values)) for values in (weight_variances, bias_variances))
+    weight, bias = (floating(np.atleast_1d(values)) for values in (weight_variances, bias_variances))
     _floating(activation, weight, bias)
     grid = [axis.ravel() for axis in jnp.meshgrid(weight, bias, indexing="ij")]
     found = _phase_diagram(activation, *grid)
     return PhaseDiagram(*(column.reshape(weight.size, bias.size) for column in found))
 
 
-def _floating_number(value) -> Array:
-    value = jnp.asarray(value)
-    return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)
-
-
 def _floating(activation, weight_variance, bias_variance) -> tuple[Array, Array]:
-    function_of(activation)
+    nonlinearity(activation)
     check_variances(weight_variance, bias_variance)
-    weight, bias = _floating_number(weight_variance), _floating_number(bias_variance)
+    weight, bias = floating(weight_variance), floating(bias_variance)
     dtype = jnp.result_type(weight, bias)
     return weight.astype(dtype), bias.astype(dtype)
 

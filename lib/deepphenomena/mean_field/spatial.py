@@ -12,8 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from deepphenomena.mean_field.moments import Activation, Number, cross_moment, second_moment
+from deepphenomena.mean_field.activations import Activation
+from deepphenomena.mean_field.moments import cross_moment, second_moment
 from deepphenomena.mean_field.phases import _chi_correlation, _floating, _reach
+from deepphenomena.mean_field.quadrature import Number
 from deepphenomena.runtime.errors import InputError
 
 Taps = Float[np.ndarray, "*kernel"]

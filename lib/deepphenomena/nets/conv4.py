@@ -8,13 +8,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from deepphenomena.nets.convolution import Conv
-from deepphenomena.nets.image_classifiers import BatchNorm, halved
-from deepphenomena.nets.initializers import scaled_normal
+from deepphenomena.nets.initializers import lecun_normal
+from deepphenomena.nets.layers import BatchNorm, max_pool_2x2
 from deepphenomena.runtime.errors import unknown
 
 HALVINGS = ("stride", "pool")
-
-_lecun = scaled_normal(1.0)
 
 
 class Module(nnx.Module):
@@ -22,14 +20,14 @@ class Module(nnx.Module):
 
     def __init__(self, inputs: int, filters: int, *, halving: str, rngs: nnx.Rngs):
         stride = 2 if halving == "stride" else 1
-        self.convolution = Conv(inputs, filters, (3, 3), stride, use_bias=False, kernel_init=_lecun, rngs=rngs)
+        self.convolution = Conv(inputs, filters, (3, 3), stride, use_bias=False, kernel_init=lecun_normal(), rngs=rngs)
         self.normalisation = BatchNorm(filters)
         self.halving = halving
 
     def __call__(self, x: Float[Array, "batch height width inputs"]) -> Float[Array, "batch rows columns filters"]:
         """The module's output."""
         y = jax.nn.relu(self.normalisation(self.convolution(x)))
-        return halved(y) if self.halving == "pool" else y
+        return max_pool_2x2(y) if self.halving == "pool" else y
 
 
 class Conv4(nnx.Module):

@@ -27,7 +27,7 @@ class Conv(nnx.Conv):
         use_bias: whether to add one number for each output channel.
         dtype: the dtype to compute in; by default what the input and the parameters promote to.
         param_dtype: the dtype of the parameters.
-        kernel_init, bias_init: initialisers, as in Flax.
+        kernel_init, bias_init: initializers, as in Flax.
         rngs: Flax's random streams; `params` is drawn from.
 
     Raises:

@@ -1,10 +1,13 @@
-"""Initial values for very deep convolutional networks: orthogonal, delta-orthogonal and Gaussian kernels.
+"""Initializers of weights, under the names they have in JAX and Flax: He, LeCun, orthogonal, delta-orthogonal.
 
-Every initialiser is called as in JAX and Flax, `init(key, shape, dtype)`, with kernels of shape (height, width,
-channels in, channels out). Each makes a convolution of circular padding and stride 1 whose squared singular values
-average gain².
+Every initializer is called as in JAX and Flax, `init(key, shape, dtype)`, with the outputs on the last axis of `shape`
+and the fan-in being the product of the others. Unlike theirs, a normal law here is not truncated.
 
-Source: Xiao et al. 2018, "Dynamical isometry and a mean field theory of CNNs", Sections 2.3 and 3.
+    kernel = he_normal()(jax.random.key(0), (3, 3, 16, 32))
+
+Source: He et al. 2015, "Delving deep into rectifiers", for he_normal and he_uniform; LeCun et al. 1998, "Efficient
+backprop", for lecun_normal and lecun_uniform; Xiao et al. 2018, "Dynamical isometry and a mean field theory of CNNs",
+Sections 2.3 and 3, for the convolutions, whose squared singular values average gain² for circular padding and stride 1.
 """
 
 import math
@@ -22,16 +25,55 @@ Shape = Sequence[int]
 Initializer = Callable[[Key[Array, ""], Shape, DTypeLike], Array]
 
 
-def orthogonal(
-    key: Key[Array, ""], rows: int, columns: int, dtype: DTypeLike = jnp.float32
-) -> Float[Array, "rows columns"]:
-    """A matrix of orthonormal rows, drawn from the uniform (Haar) law; rows ≤ columns.
+def normal(stddev: float = 1.0) -> Initializer:
+    """Independent Gaussian weights of this standard deviation."""
+
+    def init(key, shape, dtype=jnp.float32):
+        # Folding compiles sooner for three axes and more; for two it would only change the last digits.
+        draw = sampling.normal if len(shape) > 2 else jax.random.normal
+        return stddev * draw(key, shape, dtype)
+
+    return init
+
+
+def he_normal() -> Initializer:
+    """Independent Gaussian weights of variance 2 / fan-in, for layers before a ReLU."""
+    return _scaled_normal(2.0)
+
+
+def he_uniform() -> Initializer:
+    """Independent uniform weights of variance 2 / fan-in, for layers before a ReLU."""
+    return _scaled_uniform(2.0)
+
+
+def lecun_normal() -> Initializer:
+    """Independent Gaussian weights of variance 1 / fan-in."""
+    return _scaled_normal(1.0)
+
+
+def lecun_uniform() -> Initializer:
+    """Independent uniform weights of variance 1 / fan-in."""
+    return _scaled_uniform(1.0)
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """gain times a matrix (inputs, outputs) of orthonormal rows, drawn from the uniform (Haar) law.
 
     The QR decomposition of a Gaussian matrix, with R's diagonal made positive: without the signs Q is not Haar
-    (Mezzadri 2007, "How to generate random matrices from the classical compact groups").
+    (Mezzadri 2007, "How to generate random matrices from the classical compact groups"). InputError for more inputs
+    than outputs.
     """
-    q, r = jnp.linalg.qr(sampling.normal(key, (columns, rows), dtype))
-    return (q * jnp.where(jnp.diag(r) < 0, -1, 1)).T.astype(dtype)
+
+    def init(key, shape, dtype=jnp.float32):
+        if len(shape) != 2 or shape[0] > shape[1]:
+            raise InputError(
+                f"orthogonal matrix of shape {tuple(shape)}: it must be (inputs, outputs) with no more inputs than "
+                "outputs; add outputs"
+            )
+        q, r = jnp.linalg.qr(sampling.normal(key, shape[::-1], dtype))
+        return gain * (q * jnp.where(jnp.diag(r) < 0, -1, 1)).T.astype(dtype)
+
+    return init
 
 
 def delta_orthogonal(gain: float = 1.0) -> Initializer:
@@ -48,7 +90,7 @@ def delta_orthogonal(gain: float = 1.0) -> Initializer:
                 f"delta-orthogonal kernel of {height} x {width} taps: it needs a centre tap; make both sides odd"
             )
         kernel = jnp.zeros((height, width, inputs, outputs), dtype)
-        return kernel.at[height // 2, width // 2].set(gain * orthogonal(key, inputs, outputs, dtype))
+        return kernel.at[height // 2, width // 2].set(orthogonal(gain)(key, (inputs, outputs), dtype))
 
     return init
 
@@ -66,7 +108,7 @@ def orthogonal_convolution(gain: float = 1.0) -> Initializer:
         if height != width:
             raise InputError(f"orthogonal kernel of {height} x {width} taps: it is made for square kernels only")
         first, *keys = jax.random.split(key, 1 + 2 * (height - 1))
-        kernel = gain * orthogonal(first, inputs, outputs, dtype)[None, None]
+        kernel = orthogonal(gain)(first, (inputs, outputs), dtype)[None, None]
         for k in range(height - 1):
             p, q = (_projection(one, outputs, dtype) for one in keys[2 * k : 2 * k + 2])
             kernel = _convolve_kernels(kernel, _two_by_two(p, q))
@@ -96,23 +138,29 @@ def gaussian_convolution(gain: float = 1.0, *, taps: Float[np.ndarray, "height w
     return init
 
 
-def scaled_normal(gain: float) -> Initializer:
-    """Independent Gaussian weights of variance gain / fan-in, for kernels of any number of axes, outputs last."""
-
-    def init(key, shape, dtype=jnp.float32):
-        return sampling.normal(key, shape, dtype) / math.sqrt(math.prod(shape[:-1]) / gain)
-
-    return init
-
-
 def stacked(init: Initializer) -> Initializer:
-    """The same initialiser for layers stacked on a leading axis, each drawn on its own."""
+    """The same initializer for layers stacked on a leading axis, each drawn on its own."""
 
     def init_layers(key, shape, dtype=jnp.float32):
         layers, *shape = shape
         return jax.vmap(lambda key: init(key, shape, dtype))(jax.random.split(key, layers))
 
     return init_layers
+
+
+def _scaled_normal(scale):
+    def init(key, shape, dtype=jnp.float32):
+        return sampling.normal(key, shape, dtype) / math.sqrt(math.prod(shape[:-1]) / scale)
+
+    return init
+
+
+def _scaled_uniform(scale):
+    def init(key, shape, dtype=jnp.float32):
+        bound = math.sqrt(3 * scale / math.prod(shape[:-1]))
+        return sampling.uniform(key, shape, dtype, -bound, bound)
+
+    return init
 
 
 def _checked(kind: str, shape: Shape) -> Shape:
@@ -126,7 +174,7 @@ def _checked(kind: str, shape: Shape) -> Shape:
 
 def _projection(key, size, dtype):
     """An orthogonal projection onto a random subspace of half the dimension."""
-    basis = orthogonal(key, max(size // 2, 1), size, dtype)
+    basis = orthogonal()(key, (max(size // 2, 1), size), dtype)
     return basis.T @ basis
 
 

@@ -6,26 +6,37 @@ Source: Jacot et al. 2018, "Neural tangent kernel"; Lewkowycz et al. 2020, Secti
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from deepphenomena.kernels import convolution
-from deepphenomena.runtime import sampling
+from deepphenomena.nets.initializers import normal
+from deepphenomena.runtime.errors import unknown
 
-Activation = Callable[[Array], Array]
 
-# E[φ(z)²] = 1/gain² for standard normal z keeps the variance of the hidden layers; tanh and erf take the linear gain.
-GAIN = {"relu": math.sqrt(2.0), "linear": 1.0, "tanh": 1.0}
-ACTIVATION: dict[str, Activation] = {"relu": jax.nn.relu, "linear": lambda x: x, "tanh": jax.numpy.tanh}
+class Activation(NamedTuple):
+    """A nonlinearity and the gain of the weights after it."""
+
+    function: Callable[[Array], Array]
+    gain: float
+
+
+# E[φ(z)²] = 1/gain² for standard normal z keeps the variance of the hidden layers; tanh takes the linear gain.
+ACTIVATIONS = {
+    "relu": Activation(jax.nn.relu, math.sqrt(2.0)),
+    "linear": Activation(lambda x: x, 1.0),
+    "tanh": Activation(jax.numpy.tanh, 1.0),
+}
 
 
 class Dense(nnx.Module):
     """x ↦ gain · x W / √inputs with W ~ N(0, 1), shape (inputs, outputs)."""
 
     def __init__(self, inputs: int, outputs: int, *, gain: float, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(jax.random.normal(rngs.params(), (inputs, outputs)))
+        self.kernel = nnx.Param(normal()(rngs.params(), (inputs, outputs)))
         self.scale = gain / math.sqrt(inputs)
 
     def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
@@ -36,7 +47,7 @@ class Convolution(nnx.Module):
     """A 3×3 convolution (NHWC) scaled by gain / √(9 · channels in), weights N(0, 1)."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, gain: float, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(sampling.normal(rngs.params(), (3, 3, inputs, outputs)))
+        self.kernel = nnx.Param(normal()(rngs.params(), (3, 3, inputs, outputs)))
         self.scale = gain / math.sqrt(9 * inputs)
         self.stride = stride
 
@@ -45,12 +56,18 @@ class Convolution(nnx.Module):
 
 
 def fully_connected(widths: Sequence[int], *, activation: str, key: Key[Array, ""]) -> nnx.Sequential:
-    """Layers of these widths, inputs first and outputs last; `activation` is 'relu', 'linear' or 'tanh'."""
+    """Layers of these widths, inputs first and outputs last; `activation` is 'relu', 'linear' or 'tanh'.
+
+    InputError for another activation.
+    """
+    if activation not in ACTIVATIONS:
+        raise unknown("activation", activation, ACTIVATIONS)
+    phi, gain = ACTIVATIONS[activation]
     rngs = nnx.Rngs(params=key)
     layers: list[Callable] = []
     for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         # The first layer sees inputs and not activations: its gain is 1, whatever the nonlinearity.
-        layers += [Dense(inputs, outputs, gain=GAIN[activation] if i else 1.0, rngs=rngs), ACTIVATION[activation]]
+        layers += [Dense(inputs, outputs, gain=gain if i else 1.0, rngs=rngs), phi]
     return nnx.Sequential(*layers[:-1])
 
 
@@ -62,8 +79,8 @@ def convolutional(shape: Sequence[int], *, channels: int, outputs: int, key: Key
     return nnx.Sequential(
         Convolution(inputs, channels, stride=2, gain=1.0, rngs=rngs),
         jax.nn.relu,
-        Convolution(channels, channels, stride=2, gain=GAIN["relu"], rngs=rngs),
+        Convolution(channels, channels, stride=2, gain=ACTIVATIONS["relu"].gain, rngs=rngs),
         jax.nn.relu,
         lambda x: x.reshape(*x.shape[:-3], flat),
-        Dense(flat, outputs, gain=GAIN["relu"], rngs=rngs),
+        Dense(flat, outputs, gain=ACTIVATIONS["relu"].gain, rngs=rngs),
     )

@@ -33,7 +33,7 @@ class UltraDeep(nnx.Module):
         channels: channels in the deep part.
         depth: its layers.
         outputs: classes.
-        kernel_init: an initialiser of one layer's kernel, such as `delta_orthogonal(gain)`.
+        kernel_init: an initializer of one layer's kernel, such as `delta_orthogonal(gain)`.
         bias_variance: σ_b² of the deep layers' Gaussian biases.
         input_variance: the variance of the first pre-activations, for images of mean square 1; q* for a critical start.
             The readout is scaled by it, so that outputs start with variance near 1.

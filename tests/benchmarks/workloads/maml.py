@@ -12,7 +12,8 @@ from flax import nnx
 from jax import numpy as jnp
 
 from deepphenomena.nets.conv4 import Conv4
-from deepphenomena.papers.maml_anil import Examples, Task, adapt, layer_mask, meta_loss
+from deepphenomena.papers.maml_anil import adapt, layer_mask, meta_loss
+from deepphenomena.tasks.few_shot import Examples, Task
 
 TASKS, WAYS, QUERIES, STEPS, FILTERS, RATE = 16, 5, 15, 5, 32, 0.01
 

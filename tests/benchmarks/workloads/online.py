@@ -17,7 +17,7 @@ BATCH, STEPS = 128, 50
 def _setup(name: str, pixels: int, fresh: bool):
     data = datasets.load("fashion_mnist")
     generator = generators.deformations(data.images, data.labels, pixels=pixels)
-    model = nets.image_classifier(name, (pixels, pixels, 1), key=jax.random.key(0))
+    model = nets.network(name, (pixels, pixels, 1), 10, key=jax.random.key(0))
     network, parameters = nets.functional(model)
     key = jax.random.key(1)
 

@@ -1,8 +1,8 @@
 """Where a fine-tuning starts: fresh weights, pretrained ones, parts of them, or only their scale.
 
 Every start is a pure function of two pytrees of parameters: `fresh`, a network as it was drawn, and `pretrained`, one
-that was trained on another task. Parameters lie under `blocks` 0, 1, ... and `head`, as in `nets.staged`; the head is
-fresh in every start, for the classes of the two tasks have nothing in common.
+that was trained on another task. Parameters lie under `blocks` 0, 1, ... and `head`, as in `nets.staged.Staged`; the
+head is fresh in every start, for the classes of the two tasks have nothing in common.
 
 Source: Raghu, Zhang, Kleinberg and Bengio 2019, "Transfusion: understanding transfer learning for medical imaging",
 Sections 4 and 5.
@@ -148,6 +148,6 @@ def _blocks(tree: PyTree) -> set[int]:
     tops = {str(_step(path[0])) for path, _ in _paths(tree)}
     if tops != {"blocks", "head"}:
         raise InputError(
-            f"parameters under {', '.join(sorted(tops))}: a start needs 'blocks' and 'head', as nets.staged"
+            f"parameters under {', '.join(sorted(tops))}: a start needs 'blocks' and 'head', as cbr-tiny/8 has"
         )
     return {block for path, _ in _paths(tree) if (block := _block(path)) is not None}

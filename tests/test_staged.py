@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from deepphenomena import nets
-from deepphenomena.nets import stages
+from deepphenomena.nets.layers import ConvolutionBlock, max_pool_3x3
+from deepphenomena.nets.resnet import Bottleneck
 from deepphenomena.runtime.errors import InputError
 
 KEY = jax.random.key(0)
@@ -17,7 +18,7 @@ KEY = jax.random.key(0)
 
 def sizes(name, outputs, **options):
     """{path of every parameter: its shape}, without drawing any."""
-    model = nnx.eval_shape(lambda: nets.staged(name, (64, 64, 3), outputs=outputs, key=KEY, **options))
+    model = nnx.eval_shape(lambda: nets.network(name, (64, 64, 3), outputs, key=KEY, **options))
     return {path: leaf.shape for path, leaf in nnx.to_flat_state(nnx.state(model))}
 
 
@@ -44,14 +45,9 @@ def test_resnet_50_has_the_parameters_of_resnet_50():
     assert sum(len(shape) == 4 for shape in shapes.values()) == 49 + 4  # and four shortcuts
 
 
-def test_resnet_18_is_the_one_of_the_image_classifiers():
-    other = nnx.eval_shape(lambda: nets.image_classifier("resnet-64", (32, 32, 3), outputs=10, key=KEY))
-    assert count(sizes("resnet-18", 10).values()) == count(leaf.shape for leaf in jax.tree.leaves(nnx.state(other)))
-
-
 @pytest.mark.parametrize("name", ["cbr-tiny", "resnet-18", "resnet-50"])
 def test_every_network_maps_images_to_logits(name):
-    network, parameters = nets.functional(nets.staged(f"{name}/32", (20, 13, 1), outputs=4, key=KEY))
+    network, parameters = nets.functional(nets.network(f"{name}/32", (20, 13, 1), 4, key=KEY))
     logits = jax.jit(network)(parameters, jax.random.normal(KEY, (3, 20, 13, 1)))
     assert logits.shape == (3, 4)
     assert bool(jnp.all(jnp.isfinite(logits)))
@@ -60,7 +56,7 @@ def test_every_network_maps_images_to_logits(name):
 
 def test_a_resnet_50_halves_five_times_and_a_cbr_once_a_block():
     def sides(name):
-        model = nnx.eval_shape(lambda: nets.staged(name, (64, 64, 3), outputs=2, key=KEY))
+        model = nnx.eval_shape(lambda: nets.network(name, (64, 64, 3), 2, key=KEY))
         *images, _ = jax.eval_shape(lambda model, x: model.layers(x), model, jnp.ones((2, 64, 64, 3)))
         return [image.shape[1] for image in images]
 
@@ -72,12 +68,12 @@ def test_a_resnet_50_halves_five_times_and_a_cbr_once_a_block():
 @pytest.mark.parametrize("shape", [(2, 6, 8, 3), (2, 7, 5, 1), (1, 1, 2, 2)])
 def test_pooling_is_max_pooling_over_three_by_three(shape):
     x = jax.nn.relu(jax.random.normal(KEY, shape))
-    np.testing.assert_array_equal(stages.pooled(x), nnx.max_pool(x, (3, 3), strides=(2, 2), padding="SAME"))
+    np.testing.assert_array_equal(max_pool_3x3(x), nnx.max_pool(x, (3, 3), strides=(2, 2), padding="SAME"))
 
 
 def test_a_block_is_convolution_normalisation_relu_and_pooling():
     x = jax.random.normal(KEY, (5, 8, 6, 2))
-    block = stages.ConvolutionBlock(2, 3, kernel=5, pool=True, rngs=nnx.Rngs(params=KEY))
+    block = ConvolutionBlock(2, 3, kernel=5, pool=True, rngs=nnx.Rngs(params=KEY))
     y = jax.lax.conv_general_dilated(
         x, block.convolution.kernel[...], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -87,7 +83,7 @@ def test_a_block_is_convolution_normalisation_relu_and_pooling():
 
 
 def test_a_bottleneck_with_silent_branches_hands_on_its_input():
-    block = stages.Bottleneck(8, 2, stride=1, rngs=nnx.Rngs(params=KEY))
+    block = Bottleneck(8, 2, stride=1, rngs=nnx.Rngs(params=KEY))
     block.norms[2].scale[...] = jnp.zeros(8)
     x = jax.nn.relu(jax.random.normal(KEY, (2, 4, 4, 8)))
     np.testing.assert_allclose(block(x), x, atol=1e-6)
@@ -102,12 +98,12 @@ def test_divided_and_slim_networks_have_the_widths_asked_for():
     ("name", "halved_above", "words"),
     [
         ("cbr-tinny", None, "did you mean 'cbr-tiny'"),
-        ("cbr-tiny/3", None, "divided by 1, 2, 4"),
-        ("cbr-tiny/", None, "divided by 1, 2, 4"),
-        ("cbr-tiny/0", None, "divided by 1, 2, 4"),
+        ("cbr-tiny/3", None, "divided by 2, 4"),
+        ("cbr-tiny/", None, "divided by 2, 4"),
+        ("cbr-tiny/0", None, "divided by 2, 4"),
         ("cbr-tiny", 5, "it has 4 blocks"),
     ],
 )  # fmt: skip
 def test_what_there_is_not_is_refused(name, halved_above, words):
     with pytest.raises(InputError, match=words):
-        nets.staged(name, (32, 32, 3), outputs=2, halved_above=halved_above, key=KEY)
+        nets.network(name, (32, 32, 3), 2, halved_above=halved_above, key=KEY)

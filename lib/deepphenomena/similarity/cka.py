@@ -1,0 +1,37 @@
+"""Centred kernel alignment (CKA) with linear kernels."""
+
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from deepphenomena.similarity.moments import check_activations, product, rescale, rescaled, second_moments
+
+
+@jax.jit
+def _linear_cka(x, y):
+    scaled = [rescale(a, jnp.max) for a in (x, y)]
+    finite = jnp.isfinite(scaled[0].shift).all() & jnp.isfinite(scaled[1].shift).all()
+    n, p, q = x.shape[0], x.shape[1], y.shape[1]
+    if n * (p + q) < p * p + q * q + p * q:
+        x, y = (rescaled(a) for a in scaled)
+        gram_x, gram_y = product(x, x.T), product(y, y.T)
+        xx, yy, xy = (gram_x**2).sum(), (gram_y**2).sum(), (gram_x * gram_y).sum()
+    else:
+        xx, yy, xy = ((moment**2).sum() for moment in second_moments(*scaled))
+    scale = jnp.sqrt(xx) * jnp.sqrt(yy)
+    return jnp.where(finite, jnp.minimum(xy / jnp.where(scale == 0, 1, scale), 1), jnp.nan)
+
+
+def linear_cka(x: Float[Array, "samples p"], y: Float[Array, "samples q"]) -> Float[Array, ""]:
+    """Centred kernel alignment with linear kernels: ‖XᵀY‖² / (‖XᵀX‖ ‖YᵀY‖), Frobenius norms of centred features.
+
+    Between 0 and 1, and 0 where a side is constant. Rotations, isotropic scalings and shifts of either side change
+    nothing; other invertible maps do. Computed over features or over samples, whichever is less work.
+
+    Source: Kornblith et al. (2019), "Similarity of neural network representations revisited", section 3 (the biased
+    estimate: independent features do not give 0 for finite samples).
+
+    Raises:
+        InputError: as `cca`.
+    """
+    return _linear_cka(*check_activations(x, y))

@@ -1,0 +1,123 @@
+"""Few-shot tasks: n-way k-shot classification of images, and sinusoids to regress on.
+
+Tasks are drawn inside the compiled program, so that `training.train` needs no data but a table of images by class:
+
+    sample = functools.partial(sample_task, ways=5, shots=1, queries=5)
+    training.train(meta_loss, parameters, None, key=key, ...,
+                   draw=draw_tasks(sample, count=16), source=by_class(images, labels))
+
+Source: Vinyals et al. 2016, "Matching networks for one shot learning", Section 4.1, for the protocol.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from deepphenomena.runtime import sampling
+from deepphenomena.runtime.errors import InputError
+
+
+class Examples(NamedTuple):
+    """Inputs and their labels: class numbers of this task, or values to regress on."""
+
+    x: Float[Array, "n ..."]
+    y: Int[Array, " n"] | Float[Array, "n ..."]
+
+
+class Task(NamedTuple):
+    """What a task is learned from and what it is judged by. Many tasks carry a leading axis on every array."""
+
+    support: Examples
+    query: Examples
+
+
+def by_class(images: Float[Array, "n ..."], labels: Int[Array, " n"]) -> Float[Array, "classes examples ..."]:
+    """Images as a table with one row for each class, in the order of labels; what `sample_task` draws from.
+
+    Raises:
+        InputError: where labels are not 0, 1, ... with equally many images each.
+    """
+    counts = np.bincount(labels)
+    if len(images) != len(labels) or counts.min(initial=len(labels)) != counts.max(initial=0):
+        raise InputError(
+            f"{len(images)} images with {len(labels)} labels, {counts.min(initial=0)} to {counts.max(initial=0)} of a "
+            "class: a table needs as many of each class from 0 on; drop the others"
+        )
+    order = np.argsort(labels, kind="stable")
+    return jnp.asarray(images[order].reshape(len(counts), -1, *np.shape(images)[1:]))
+
+
+def sample_task(
+    images: Float[Array, "classes examples height width channels"],
+    *,
+    ways: int,
+    shots: int,
+    queries: int,
+    key: Key[Array, ""],
+    quarter_turns: bool = False,
+) -> Task:
+    """A task of `ways` classes with `shots` support and `queries` query images each, none of them twice.
+
+    Classes get their numbers at random. The examples of all classes follow each other in turn.
+
+    Args:
+        images: by class, from `by_class`.
+        ways, shots, queries: sizes.
+        key: fixes the task.
+        quarter_turns: turn every class by 0, 90, 180 or 270 degrees, so that there are four times as many (Santoro et
+            al. 2016, "Meta-learning with memory-augmented neural networks").
+
+    Raises:
+        InputError: for sizes below one, or more than the table has.
+    """
+    classes, examples = images.shape[:2]
+    if not (1 <= ways <= classes and shots >= 1 and queries >= 1 and shots + queries <= examples):
+        raise InputError(
+            f"a task of {ways} ways, {shots} shots and {queries} queries from {classes} classes of {examples} "
+            "examples: all sizes are 1 or more, ways at most the classes, shots + queries at most the examples"
+        )
+    of_classes, of_examples, of_turns = jax.random.split(key, 3)
+    chosen = lax.top_k(jax.random.uniform(of_classes, (classes,)), ways)[1]
+    order = sampling.uniform(of_examples, (ways, examples))
+    picked = lax.top_k(order, shots + queries)[1]
+    drawn = images[chosen[:, None], picked]
+    if quarter_turns:
+        turned = jnp.stack([jnp.rot90(drawn, k, axes=(2, 3)) for k in range(4)])
+        drawn = turned[jax.random.randint(of_turns, (ways,), 0, 4), jnp.arange(ways)]
+
+    def examples_of(part, count):
+        return Examples(part.swapaxes(0, 1).reshape(-1, *part.shape[2:]), jnp.tile(jnp.arange(ways), count))
+
+    return Task(examples_of(drawn[:, :shots], shots), examples_of(drawn[:, shots:], queries))
+
+
+def sample_sinusoid(*, shots: int, queries: int, key: Key[Array, ""]) -> Task:
+    """A regression task y = A sin(x + φ): A uniform in [0.1, 5], φ in [0, π], x in [-5, 5]; arrays (n, 1).
+
+    Source: Finn et al. (2017), section 5.1, as in its code.
+    """
+    keys = jax.random.split(key, 3)
+    amplitude = jax.random.uniform(keys[0], minval=0.1, maxval=5.0)
+    phase = jax.random.uniform(keys[1], maxval=jnp.pi)
+    x = jax.random.uniform(keys[2], (shots + queries, 1), minval=-5.0, maxval=5.0)
+    y = amplitude * jnp.sin(x + phase)
+    return Task(Examples(x[:shots], y[:shots]), Examples(x[shots:], y[shots:]))
+
+
+def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Task]:
+    """The `batch_fn` of `training.train`: at every step `count` new tasks, `sample(data, key=...)` each.
+
+    Without data, `sample(key=...)`.
+    """
+
+    def batch_fn(key: Key[Array, ""], step: Int[Array, ""], data: PyTree) -> Task:
+        of_data = sample if data is None else functools.partial(sample, data)
+        return jax.vmap(lambda key: of_data(key=key))(jax.random.split(key, count))
+
+    return batch_fn
