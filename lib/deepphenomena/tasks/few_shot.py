@@ -3,8 +3,8 @@
 Tasks are drawn inside the compiled program, so that `training.train` needs no data but a table of images by class:
 
     sample = functools.partial(sample_task, ways=5, shots=1, queries=5)
-    training.train(meta_loss, parameters, None, key=key, ...,
-                   draw=draw_tasks(sample, count=16), source=by_class(images, labels))
+    training.train(meta_loss, parameters, by_class(images, labels), key=key, ...,
+                   batch_fn=task_batches(sample, count=16))
 
 Source: Vinyals et al. 2016, "Matching networks for one shot learning", Section 4.1, for the protocol.
 """
