@@ -18,7 +18,7 @@ _LARGEST = 65_000  # cases; beyond it twice the number of pairs may not fit in 3
 
 
 class Interval(NamedTuple):
-    """An area under the curve with a bootstrap interval, one for each task: each (*tasks,)."""
+    """An area under the curve with a bootstrap interval, one for each task. Each array is `(*tasks,)`."""
 
     auc: Float[np.ndarray, "*tasks"]
     low: Float[np.ndarray, "*tasks"]
@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 
 def roc_auc(scores: Float[Array, "n *tasks"], labels: Num[Array, "n *tasks"] | Bool[Array, "n *tasks"]) -> Array:
-    """The exact area under the ROC curve of each task, (*tasks,); it may be compiled and batched.
+    """The exact area under the ROC curve of each task, `(*tasks,)`. Works inside jit and vmap.
 
     Pairs are counted in whole numbers, so that no order of the cases and no monotone change of the scores (short of
     rounding two of them into one) moves the result. NaN where a task lacks one of the classes, or a score is NaN.

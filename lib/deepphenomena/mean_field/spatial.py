@@ -94,7 +94,7 @@ def cross_covariance_map(
 def mode_depth_scales(
     activation: Activation, weight_variance: Number, bias_variance: Number, *, taps: Taps, size: Sequence[int]
 ) -> Float[Array, "*size"]:
-    """ξ_k = −1 / log(χ_c* |λ_k|), in layers: how deep the Fourier mode k of a deviation reaches."""
+    """Depth scale of each Fourier mode k of a deviation, in layers: `ξ_k = −1 / log(χ_c* |λ_k|)`."""
     scale = _chi_correlation(activation, *_floating(activation, weight_variance, bias_variance))
     return _reach(scale * jnp.abs(averaging_eigenvalues(taps, size)).astype(scale.dtype))
 

@@ -92,7 +92,7 @@ def pwcca(
 ) -> ProjectionWeightedCorrelations:
     """Projection-weighted CCA: the mean of ρ weighted by how much of x each canonical direction accounts for.
 
-    The weight of direction h of x, a unit vector over the samples, is Σⱼ |⟨h, xⱼ⟩| over the centred features xⱼ,
+    The weight of direction h of x, a unit vector over the samples, is `Σⱼ |⟨h, xⱼ⟩|` over the centred features xⱼ,
     divided by the sum over directions. The weights come from x whatever the widths are, so pwcca(x, y) and pwcca(y, x)
     differ. Invertible maps of y change nothing; of x, only permutations and isotropic scalings.
 

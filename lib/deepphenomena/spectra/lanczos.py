@@ -43,7 +43,7 @@ class LanczosDecomposition(NamedTuple):
 class TopEigenvalue(NamedTuple):
     """The algebraically largest Ritz value, its unit Ritz vector, and how far the pair is from solving A v = value v.
 
-    `residual` is |A v - value v| divided by the largest |Ritz value|. An eigenvalue of A lies within that relative
+    `residual` is `|A v - value v|` divided by the largest `|Ritz value|`. An eigenvalue of A lies within that relative
     distance of `value`; the error of `value` itself is of order residual^2 over the relative gap, so much smaller.
     """
 
