@@ -1,9 +1,10 @@
-"""Mean-field theory of wide random networks: what happens to variances and correlations from layer to layer.
-
-    with jax.enable_x64(True):
-        bias_variance, q = mean_field.critical_point("tanh", 1.05)
+"""Mean-field theory of wide random networks: variances and correlations from layer to layer.
 
 An activation is one of "tanh", "erf", "relu", "identity" and "hard_tanh", or any elementwise JAX function.
+
+Example:
+    >>> with jax.enable_x64(True):
+    ...     bias_variance, q = mean_field.critical_point("tanh", 1.05)
 """
 
 from deepphenomena.mean_field.moments import FUNCTIONS, cross_moment, expectation, second_moment, slope_moment
