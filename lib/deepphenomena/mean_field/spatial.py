@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from deepphenomena.mean_field.moments import Activation, Number, cross_moment, second_moment
 from deepphenomena.mean_field.phases import _chi_correlation, _floating, _reach
@@ -20,7 +20,7 @@ from deepphenomena.runtime.errors import InputError
 Taps = Float[np.ndarray, "*kernel"]
 
 
-def averaging_eigenvalues(taps: Taps, size: Sequence[int]) -> Float[Array, "*size"]:
+def averaging_eigenvalues(taps: Taps, size: Sequence[int]) -> Inexact[Array, "*size"]:
     """Compute `λ_k = Σ_β v_β exp(2πi k·β / n)`, the factor by which averaging over the taps shrinks Fourier mode k.
 
     Args:
