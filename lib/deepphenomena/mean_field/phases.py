@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from deepphenomena.mean_field.activations import Activation, nonlinearity
 from deepphenomena.mean_field.moments import check_variances, cross_moment, floating, second_moment, slope_moment
@@ -185,10 +186,12 @@ def critical_point(activation: Activation, weight_variance: Number) -> tuple[Flo
     return _critical_line(activation, q)[1], q
 
 
-def phase_diagram(
-    activation: Activation, weight_variances: Float[Array, " weights"], bias_variances: Float[Array, " biases"]
-) -> PhaseDiagram:
+def phase_diagram(activation: Activation, weight_variances: ArrayLike, bias_variances: ArrayLike) -> PhaseDiagram:
     """Compute fixed points, χ₁ and ξ_c at every pair of a weight and a bias variance.
+
+    Args:
+        activation: a name of `ACTIVATIONS`, or an elementwise function.
+        weight_variances, bias_variances: one number or a sequence each, the axes of the result.
 
     Example:
         >>> diagram = mean_field.phase_diagram("tanh", jnp.asarray([1.0, 3.0]), jnp.asarray([0.1]))
