@@ -1,6 +1,6 @@
 """What every generator gives, and how to tell two images apart by a number."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ class Samples(NamedTuple):
     labels: Int[Array, " n"]
 
 
+@runtime_checkable
 class Generator(Protocol):
     """A numbered, endless sequence of independent labelled images for each key.
 
