@@ -173,10 +173,11 @@ def by_third(sources: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
     Example:
         >>> by_third({"run": pd.DataFrame({"step": [0, 27, 54, 80]})})["run"]["trained"].tolist()
-        ['a third', 'two thirds', 'all']
+        ['after a third', 'after two thirds', 'at the end']
     """
+    names = {1: "after a third", 2: "after two thirds", 3: "at the end"}
 
     def third(frame):
-        return (3 * frame["step"] / frame["step"].max()).round().map({1: "a third", 2: "two thirds", 3: "all"})
+        return (3 * frame["step"] / frame["step"].max()).round().map(names)
 
     return {title: frame.assign(trained=third).dropna(subset="trained") for title, frame in sources.items()}
