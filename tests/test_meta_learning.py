@@ -316,5 +316,7 @@ def test_conv4_halves_four_times_and_starts_without_an_opinion(halving, left):
     assert given[3].shape == (4, left, left, 6)
     assert model.features(x).shape == (4, left * left * 6)
     assert np.all(model(x) == 0)
+    layers, parameters = nets.functional(model, method="layers")
+    assert all(np.array_equal(one, other) for one, other in zip(layers(parameters, x), given, strict=True))
     with pytest.raises(InputError, match="halving"):
         Conv4((28, 28, 1), filters=6, outputs=5, halving="none", key=jax.random.key(0))
