@@ -10,10 +10,13 @@ from jaxtyping import Array, Int, Key, PyTree
 Network = Callable[[PyTree, Array], Array]
 
 
-def functional(model: nnx.Module) -> tuple[Network, PyTree]:
-    """A model as (network, parameters) with `network(parameters, x)` pure; every state of the model is a parameter."""
+def functional(model: nnx.Module, *, method: str = "__call__") -> tuple[Network, PyTree]:
+    """A model as (network, parameters) with `network(parameters, x)` pure; every state of the model is a parameter.
+
+    `method` names another method of the model for `network` to call, such as "layers" of a `Conv4`.
+    """
     definition, parameters = nnx.split(model)
-    return lambda parameters, x: nnx.merge(definition, parameters)(x), parameters
+    return lambda parameters, x: getattr(nnx.merge(definition, parameters), method)(x), parameters
 
 
 def ensemble(
