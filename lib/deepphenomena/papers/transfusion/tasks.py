@@ -46,16 +46,19 @@ def simulated(n: int, *, seed: int, pixels: int, enlargement: float) -> Task:
     return {"x": 2 * images - 1, "y": (grades[:, None] >= jnp.arange(1, len(GRADES))).astype(jnp.float32)}
 
 
-def graded_eyes(*, eyes: int, seed: int, pixels: int, enlargement: float) -> Float[np.ndarray, "eyes 5 height width 3"]:
-    """Simulated eyes, 0 to 1, each at every grade from none to proliferative.
+def examples(name: str, task: Task, *, seed: int, enlargement: float) -> Float[np.ndarray, "3 5 height width 3"]:
+    """Three rows of five images, 0 to 1: of the simulation three eyes, each at every grade; else the task's first ones.
 
     Args:
-        eyes: how many different eyes.
-        seed, pixels, enlargement: as for `simulated`.
+        name: "fundus" for the simulation, or a dataset's.
+        task: fifteen images or more.
+        seed, enlargement: of the simulated eyes, as for `simulated`.
     """
-    generator = generators.fundus(pixels, enlargement=enlargement)
-    index, key = jnp.arange(eyes), jax.random.key(seed)
-    of_grade = [_graded(generator, index, jnp.full(eyes, grade), key) for grade in range(len(GRADES))]
+    if name != "fundus":
+        images = (np.asarray(task["x"][:15]) + 1) / 2
+        return images.reshape(3, 5, *images.shape[1:])
+    eyes, index = generators.fundus(96, enlargement=enlargement), jnp.arange(3)
+    of_grade = [_graded(eyes, index, jnp.full(3, grade), jax.random.key(seed)) for grade in range(len(GRADES))]
     return np.stack(of_grade, 1)
 
 
