@@ -26,7 +26,7 @@ reproduce: $(READY) stage ## re-run every chapter at quick scale, build the book
 	@echo "Open file://$(CURDIR)/$(STAGE)/_build/html/index.html"
 
 test: $(READY) browser lint ## everything that CI runs: lint, library, every chapter's stored outputs, the book in a browser
-	$(BIN)/pytest -q -n 2 --hypothesis-profile=ci tests # the same examples at every run; plain pytest tries new ones
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=ci --doctest-modules lib tests # the same examples at every run; plain pytest tries new ones
 	$(BIN)/pytest -q --nbval --nbval-current-env chapters
 
 book: $(READY) ## build the book from the stored outputs; nothing is run

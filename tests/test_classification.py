@@ -118,6 +118,6 @@ def test_steps_to_reach_are_linear_between_records():
         (lambda: steps_to_reach(np.array([0, 1]), np.ones(3), 0.5), "increasing"),
     ],
 )
-def test_bad_input_is_refused(call, words):
+def test_bad_input_is_refused(call, words, unchecked_types):
     with pytest.raises(InputError, match=words):
         call()

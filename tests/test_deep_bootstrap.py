@@ -5,15 +5,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import nbformat
 import numpy as np
 import optax
-import papermill
 import pytest
 
 from deepphenomena import datasets, generators, nets, training
-from deepphenomena.book import cards, records, results, runner
-from deepphenomena.book.claims import CheckVerdict, Sample, judge
+from deepphenomena.book import cards
+from deepphenomena.book.claims import Sample, judge
 from deepphenomena.generators import NoisyLabels, Pool
 from deepphenomena.papers import deep_bootstrap
 from deepphenomena.papers.deep_bootstrap import Errors, Worlds
@@ -77,26 +75,6 @@ def test_a_leaking_generator_fails_the_claim(garments):
     for generator, holds in ((garments, True), (Leaking(garments), False)):
         counted = [repeats(deep_bootstrap.shown(generator, **SIZES, key=jax.random.key(seed))) for seed in range(3)]
         assert judge(check, Sample(values=[max(counted)]), check.expectation("quick")).holds is holds
-
-
-def test_a_leaking_generator_fails_the_claim_in_the_chapter(tmp_path):
-    # The chapter up to its count of samples, with the Ideal World broken on purpose.
-    notebook = nbformat.read(runner.notebook_path(CHAPTER), as_version=4)
-    last = next(k for k, cell in enumerate(notebook.cells) if "ideal_never_repeats" in cell.source)
-    notebook.cells = notebook.cells[: last + 1] + [c for c in notebook.cells if c.source == "run.verdict()"]
-    cell = next(cell for cell in notebook.cells if "\nD = garments(dataset)" in cell.source)
-    cell.source += "\nD = generators.Pool(jnp.tile(D(jnp.arange(500), key=jax.random.key(0)).images, (9, 1, 1, 1)), "
-    cell.source += "jnp.zeros(4500, int))"
-    nbformat.write(notebook, tmp_path / "broken.ipynb")
-    smoke = cards.load(CHAPTER).presets["smoke"] | {"seeds": 3}
-    papermill.execute_notebook(
-        str(tmp_path / "broken.ipynb"), str(tmp_path / "out.ipynb"), parameters=smoke, progress_bar=False,
-        kernel_name="python3",
-    )  # fmt: skip
-    broken = records.read(tmp_path / "out.ipynb")
-    assert broken.outcome("ideal_never_repeats").verdict == CheckVerdict.FAILED
-    assert "ideal_never_repeats" in broken.void
-    assert results.recorded(CHAPTER, "quick").outcome("ideal_never_repeats").verdict == CheckVerdict.PASSED
 
 
 def test_training_is_given_the_very_stream_that_is_counted(classifier, garments):

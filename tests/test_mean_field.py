@@ -169,7 +169,7 @@ def test_averaging_eigenvalues_are_those_of_the_averaging_matrix():
     both = mean_field.averaging_eigenvalues(np.outer(EQUAL, EQUAL), (8, 5))
     one = [np.asarray(mean_field.averaging_eigenvalues(EQUAL, (n,))) for n in (8, 5)]
     np.testing.assert_allclose(both, np.outer(*one), atol=1e-12)
-    np.testing.assert_allclose(mean_field.averaging_eigenvalues([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (4, 4)), 1.0)
+    np.testing.assert_allclose(mean_field.averaging_eigenvalues(np.diag([0.0, 1.0, 0.0]), (4, 4)), 1.0)
 
 
 def test_the_fixed_point_in_space_is_the_one_of_a_fully_connected_network():
@@ -236,6 +236,6 @@ def test_two_spatial_axes_reduce_to_one_where_the_kernel_does():
         (lambda: mean_field.averaging_eigenvalues(EQUAL, (8, 8)), "spatial axis"),
     ],
 )
-def test_impossible_theory_is_refused(call, words):
+def test_impossible_theory_is_refused(call, words, unchecked_types):
     with pytest.raises(InputError, match=words):
         call()

@@ -1,6 +1,6 @@
-"""How well scores tell two classes apart: the area under the ROC curve, its interval, and how soon it is reached.
+"""The area under the ROC curve, its bootstrap interval, and the step at which a curve reaches a threshold.
 
-The area is the chance that a positive case scores above a negative one, ties counted half (Hanley and McNeil 1982,
+The area is the probability that a positive case scores above a negative one; ties count half (Hanley and McNeil 1982,
 "The meaning and use of the area under a receiver operating characteristic curve"; the Mann-Whitney statistic).
 """
 
@@ -10,33 +10,49 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, Num
+from jaxtyping import Array, Float, Int, Key, Shaped
 
 from deepphenomena.runtime.errors import InputError
+
+__all__ = ["Interval", "auc_interval", "roc_auc", "steps_to_reach"]
 
 _LARGEST = 65_000  # cases; beyond it twice the number of pairs may not fit in 32 bits
 
 
 class Interval(NamedTuple):
-    """An area under the curve with a bootstrap interval, one for each task: each (*tasks,)."""
+    """An area under the curve with a bootstrap interval, for each task. Each array is `(*tasks,)`.
+
+    Example:
+        >>> scores, labels = jnp.asarray([0.1, 0.4, 0.35, 0.8]), jnp.asarray([0, 0, 1, 1])
+        >>> interval = metrics.auc_interval(scores, labels, key=jax.random.key(0), resamples=100)
+        >>> bool(interval.low <= interval.auc <= interval.high)
+        True
+    """
 
     auc: Float[np.ndarray, "*tasks"]
     low: Float[np.ndarray, "*tasks"]
     high: Float[np.ndarray, "*tasks"]
 
 
-def roc_auc(scores: Float[Array, "n *tasks"], labels: Num[Array, "n *tasks"] | Bool[Array, "n *tasks"]) -> Array:
-    """The exact area under the ROC curve of each task, (*tasks,); it may be compiled and batched.
+def roc_auc(
+    scores: Shaped[Array | np.ndarray, "n *tasks"], labels: Shaped[Array | np.ndarray, "n *tasks"]
+) -> Float[Array, "*tasks"]:
+    """Compute the exact area under the ROC curve of each task, `(*tasks,)`. Works inside jit and vmap.
 
-    Pairs are counted in whole numbers, so that no order of the cases and no monotone change of the scores (short of
-    rounding two of them into one) moves the result. NaN where a task lacks one of the classes, or a score is NaN.
+    Pairs are counted in integers, so the result does not depend on the order of the cases. A strictly increasing map of
+    the scores leaves it unchanged, unless rounding makes two scores equal. NaN if a task lacks one of the classes or a
+    score is NaN.
 
     Args:
         scores: larger for cases that are more likely positive.
         labels: 1 or true for a positive case, 0 or false for a negative one.
 
     Raises:
-        InputError: shapes that differ, no cases, or more than 65,000.
+        InputError: for different shapes, no cases, or more than 65,000.
+
+    Example:
+        >>> float(metrics.roc_auc(jnp.asarray([0.1, 0.4, 0.35, 0.8]), jnp.asarray([0, 0, 1, 1])))
+        0.75
     """
     scores, labels = _checked(scores, labels)
     return _areas(scores.reshape(len(scores), -1), labels.reshape(len(labels), -1)).reshape(scores.shape[1:])
@@ -54,8 +70,11 @@ def _areas(scores, positive):
 
 
 def _ranked(scores, positive):
-    """(negatives among the lowest k cases for k = 0 to n, and for each case how many cases score below it and how many
-    at most as high): what every count of pairs is made of."""
+    """Return what every count of pairs needs.
+
+    These are the numbers of negatives among the lowest k cases for k = 0 to n, and for each case how many cases score
+    below it and how many at most as high.
+    """
     order = jnp.argsort(scores)
     ordered = scores[order]
     negatives = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(~positive[order], dtype=jnp.int32)])
@@ -63,26 +82,31 @@ def _ranked(scores, positive):
 
 
 def auc_interval(
-    scores: Float[Array, "n *tasks"],
-    labels: Num[Array, "n *tasks"] | Bool[Array, "n *tasks"],
+    scores: Shaped[Array | np.ndarray, "n *tasks"],
+    labels: Shaped[Array | np.ndarray, "n *tasks"],
     *,
     key: Key[Array, ""],
     resamples: int = 1000,
     confidence: float = 0.95,
 ) -> Interval:
-    """The area with its percentile interval over stratified bootstrap resamples of the cases.
+    """Compute the area with its percentile interval over stratified bootstrap resamples of the cases.
 
-    A resample draws as many positive cases as there are from the positive ones, and negatives likewise. It says how
-    far the area may be off because the test set is finite; retraining the network is not in it.
+    A resample draws the same number of positive cases from the positive ones, and likewise for the negatives. The
+    interval covers the error of a finite test set. It does not cover retraining the network.
 
     Args:
         scores, labels: as in `roc_auc`.
-        key: draws the resamples, each task's its own.
-        resamples: how many.
+        key: draws the resamples, independently for each task.
+        resamples: number of resamples.
         confidence: share of the resamples inside the interval.
 
     Raises:
         InputError: as `roc_auc`, for a task with one class only, fewer than 2 resamples or a confidence outside (0, 1).
+
+    Example:
+        >>> scores, labels = jnp.asarray([0.1, 0.4, 0.35, 0.8]), jnp.asarray([0, 0, 1, 1])
+        >>> float(metrics.auc_interval(scores, labels, key=jax.random.key(0), resamples=100).auc)
+        0.75
     """
     if resamples < 2 or not 0 < confidence < 1:
         raise InputError(
@@ -101,7 +125,7 @@ def auc_interval(
 
 @functools.partial(jax.jit, static_argnames="resamples")
 def _resampled(scores, positive, keys, resamples):
-    """The areas of the resamples, (tasks, resamples): cases are counted anew, never ranked anew."""
+    """Compute the areas of the resamples, (tasks, resamples). Cases are counted again but not ranked again."""
     n = scores.shape[1]
 
     def of_task(task):
@@ -128,12 +152,16 @@ def _resampled(scores, positive, keys, resamples):
 def steps_to_reach(
     steps: Int[np.ndarray, " records"], values: Float[np.ndarray, "*runs records"], threshold: float
 ) -> Float[np.ndarray, "*runs"]:
-    """The step at which a measured curve first reaches a threshold, linear between two records; ∞ where it never does.
+    """Compute the step at which a curve first reaches a threshold, linear between two records; ∞ if it never does.
 
-    A record that is NaN reaches nothing.
+    A NaN record does not reach the threshold.
 
     Raises:
-        InputError: steps that do not increase, or curves of another length.
+        InputError: for steps that do not increase, or curves of another length.
+
+    Example:
+        >>> float(metrics.steps_to_reach(np.asarray([0, 10, 20]), np.asarray([0.1, 0.5, 0.9]), 0.7))
+        15.0
     """
     steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
     if steps.ndim != 1 or not len(steps) or values.shape[-1:] != steps.shape or np.any(np.diff(steps) <= 0):

@@ -13,9 +13,9 @@ from jaxtyping import PyTree
 from numpy.typing import ArrayLike
 
 from deepphenomena import training
-from deepphenomena.book import claims_table, judging, provenance, records, results, series
+from deepphenomena.book import claims_table, judging, provenance, records, results, samples, series
 from deepphenomena.book.cards import Card
-from deepphenomena.book.claims import Check, Claim, Sample, stacked
+from deepphenomena.book.claims import Check, Claim, Sample
 from deepphenomena.book.parameters import Value
 from deepphenomena.book.provenance import DatasetUse
 from deepphenomena.book.records import Record
@@ -107,7 +107,7 @@ class Run:
             InputError: as for `measure`; a scale of logit, on which neither a difference nor a ratio is defined.
         """
         measured = self.card.find(measured_id)
-        one, other = (np.asarray(self._by_seed(measured, values), np.float64) for values in (one, other))
+        one, other = (samples.by_seed(self.card.slug, measured, self.seeds, values) for values in (one, other))
         if measured.scale is Scale.LOGIT:
             raise InputError(
                 f"'{measured.id}' of {self.card.slug} has the scale logit, which compares nothing; "
@@ -139,44 +139,7 @@ class Run:
         self._nulls[measured.id] = (name, self._sample(measured, values, resolution, None))
 
     def _sample(self, measured: Claim | Check, values: ArrayLike, resolution: ArrayLike, censored: Any) -> Sample:
-        numbers = np.asarray(self._by_seed(measured, values), np.float64)
-        if measured.exact and numbers.ndim == 0:
-            numbers = numbers[None]
-        wanted = 1 if measured.exact else len(self.seeds)
-        if numbers.shape != (wanted,):
-            need = (
-                "one number, for the card says that it is exact" if measured.exact else f"{wanted} values, one per seed"
-            )
-            raise InputError(
-                f"'{measured.id}' of {self.card.slug} was given values of shape {numbers.shape}: it takes {need}; "
-                "reduce or select until that is left"
-            )
-        steps = np.asarray(resolution, np.float64)
-        if steps.shape not in ((), (wanted,)) or not (np.isfinite(steps) & (steps >= 0)).all():
-            raise InputError(
-                f"the resolution of '{measured.id}' is {resolution!r}: give one number of 0 or more, or one per value"
-            )
-        mask = None if censored is None else np.asarray(censored)
-        if mask is not None and (mask.shape != (wanted,) or mask.dtype != bool):
-            raise InputError(
-                f"censored of '{measured.id}' has shape {mask.shape} and type {mask.dtype}: "
-                f"give {wanted} booleans, True for each value that was cut off"
-            )
-        return Sample(
-            values=stacked(numbers), resolution=steps.tolist(), censored=None if mask is None else mask.tolist()
-        )
-
-    def _by_seed(self, measured: Claim | Check, values: Any) -> Any:
-        """Values in the order of the seeds, where they come as a Series indexed by seed."""
-        if measured.exact or not hasattr(values, "reindex"):
-            return values
-        index = list(values.index)
-        if sorted(index) != list(self.seeds):
-            raise InputError(
-                f"'{measured.id}' of {self.card.slug} was given a Series indexed by {index}: "
-                f"index it by seed, each of {self.seeds.start} to {self.seeds.stop - 1} once"
-            )
-        return values.loc[list(self.seeds)].to_numpy()
+        return samples.sample(self.card.slug, measured, self.seeds, values, resolution, censored)
 
     def keep(self, name: str, frame: pd.DataFrame | None = None, **columns: Sequence | ArrayLike) -> None:
         """Keep a figure's data in the record, under a name that `sources` takes. Keeping again replaces.

@@ -1,12 +1,13 @@
-"""Real datasets by name: embedded, cached, mirrored or downloaded, and always known by their checksum.
+"""Real datasets by name: embedded, cached, mirrored or downloaded, and verified by checksum.
 
-    digits = datasets.load("mnist", n=1000)          # embedded with the book: no network
-    digits = datasets.load("mnist", n=60_000)        # the complete training set: fetched once, then cached
+`mnist`, `fashion_mnist` and `cifar10` have an embedded subset of the original pixels, balanced over the classes.
+`datasets.load` uses it for every `n` that fits; a larger `n` loads the complete set, whose first images differ.
+`cifar100` and `omniglot` are always complete, and `glyphs` is entirely embedded. `catalogue()` lists every dataset with
+its licence and source.
 
-`mnist`, `fashion_mnist` and `cifar10` have an embedded subset of the canonical pixels, balanced over the classes. As
-long as a request fits in it, it serves; a larger `n` asks for the complete set, whose first images are other ones.
-`cifar100` and `omniglot` are always complete, and `glyphs` is embedded whole. `catalogue()` says what there is, under
-which licence and from where.
+Example:
+    >>> datasets.load("mnist", n=1000).provenance  # no network
+    'embedded'
 """
 
 import dataclasses
@@ -32,11 +33,16 @@ _Images = Float32[np.ndarray, "n height width channels"] | UInt8[np.ndarray, "n 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images, float32 in 0..1 or as bytes, with their labels, and where they are from. The arrays are read-only.
+    """Images, float32 in 0..1 or uint8, with their labels and their source. The arrays are read-only.
 
-    `sha256` is over the pixels as bytes (uint8, C order, NHWC) and then the labels (int32, little-endian): the same
-    images have the same one, whatever served them. `source` is one line on what served them first; `canonical` is
-    False for a lossy copy. `class_names[label]` names a class.
+    `sha256` covers the pixels as bytes (uint8, C order, NHWC) and then the labels (int32, little-endian). It is the
+    same for the same images from every source. `source` describes the first source in one line. `canonical` is False
+    for a lossy copy. `class_names[label]` names a class.
+
+    Example:
+        >>> digits = datasets.load("mnist", n=10)
+        >>> digits.class_names[digits.labels[3]]
+        '3'
     """
 
     images: _Images = dataclasses.field(repr=False)
@@ -52,28 +58,38 @@ class Dataset:
 
 
 def load(name: str, split: str = "train", n: int | None = None, *, scaled: bool = True) -> Dataset:
-    """The first `n` images of a split ("train" or "test"), scaled from bytes to 0..1, with their labels from 0.
+    """Load the first `n` images of a split, scaled from bytes to 0..1, with their labels from 0.
 
-    `scaled=False` leaves the images as bytes (uint8, 0 to 255), which take a quarter of the memory.
+    Args:
+        name: a name in `catalogue()`.
+        split: "train" or "test"; some datasets also have "validation".
+        n: number of images. None loads the embedded subset if there is one, and the complete split otherwise.
+        scaled: False keeps the images as bytes (uint8, 0 to 255), which take a quarter of the memory.
 
     `mnist` and `fashion_mnist` are (n, 28, 28, 1), `cifar10` and `cifar100` (n, 32, 32, 3). Up to 10,000 training and
-    2,000 test images (`cifar10`: 5,000 and 1,000) come from the embedded subset, and `n=None` means all of these. It
-    takes each class's images in canonical order and the classes in turn, 0 to 9 and again, so that any first 10k
-    images hold k of each class. A larger `n` means the first `n` of the complete set in canonical order.
+    2,000 test images (`cifar10`: 5,000 and 1,000) come from the embedded subset. It takes each class's images in their
+    original order and the classes in turn, 0 to 9 and again, so that the first 10k images hold k of each class. A
+    larger `n` loads the first `n` of the complete set in its original order.
 
-    `omniglot` is (n, 28, 28, 1) with ink 1 on paper 0, the 105 x 105 originals reduced by exact area averages: "train"
-    holds the 964 background characters, "test" the 659 for evaluation, twenty drawings of each in a row. Its class
-    names are alphabet/character. `glyphs`, embedded, made for this book in Omniglot's image, has letters of different
-    scripts in "train", "validation" and "test", twenty renderings of each, the letters in turn. `cifar10_jpeg92` is a
-    lossy stand-in for all of CIFAR-10, served from a mirror only.
+    `omniglot` is (n, 28, 28, 1) with ink 1 on paper 0: the 105 x 105 originals reduced by exact area averages. "train"
+    holds the 964 background characters and "test" the 659 for evaluation, with twenty consecutive drawings of each.
+    Class names are alphabet/character. `glyphs`, embedded and made for this book in the style of Omniglot, has letters
+    of different scripts in "train", "validation" and "test", with twenty renderings of each, the letters in turn.
+    `cifar10_jpeg92` is a lossy stand-in for all of CIFAR-10, available from a mirror only.
 
     `chest_xray_64` and `brain_mri_64`, (n, 64, 64, 1), and `malaria_cells_50`, (n, 50, 50, 1), are medical images in
-    "train", "validation" and "test", served from a mirror only. No patient, as far as patients are known, is in two.
+    "train", "validation" and "test", available from a mirror only. As far as patients are known, no patient is in two
+    splits.
 
-    `cifar5m`, (n, 32, 32, 3), has only "train": six files of 1,000,448 images and 3 GB each. Only the first files that
-    `n` needs are fetched. Give `n`, and `scaled=False` for millions of images.
+    `cifar5m`, (n, 32, 32, 3), has only "train": six files of 1,000,448 images and 3 GB each. Only the files needed for
+    `n` are fetched. Give `n`, and `scaled=False` for millions of images.
 
-    InputError for an unknown name or split, an impossible `n`, a damaged file, or a set that is nowhere to be had.
+    Raises:
+        InputError: for an unknown name or split, an impossible `n`, a damaged file, or a dataset that no source has.
+
+    Example:
+        >>> datasets.load("mnist", n=10).images.shape
+        (10, 28, 28, 1)
     """
     entries = catalogue()
     if not isinstance(name, str) or name not in entries:
@@ -124,7 +140,9 @@ def _checked_size(n: int | None, name: str, split: str, entry: Entry) -> int | N
 
 
 def _embedded(entry: Entry, split: str, n: int) -> Arrays:
-    """At least the first n images of an embedded subset; its labels need no file, for the classes come in turn."""
+    """Read at least the first n images of an embedded subset. Its labels need no file, because the classes come in
+    turn.
+    """
     batches, held = [], 0
     for name, expected in entry.embedded[split].files.items():
         if held >= n:

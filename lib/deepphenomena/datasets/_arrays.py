@@ -1,7 +1,6 @@
 """From files to arrays: the formats in which datasets are published and embedded. Nothing is fetched here.
 
-Whatever serves a dataset, its canonical files are first put together bit for bit and compared with their published
-checksums; only then are they read.
+The original files are restored bit for bit and compared with their published checksums before they are read.
 """
 
 import dataclasses
@@ -30,16 +29,16 @@ FAULTS = (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zipfile.Bad
 
 
 class Unusable(Exception):
-    """Why a source cannot serve, in a few words."""
+    """Why a source cannot be used, in a few words."""
 
 
 class Absent(Unusable):
-    """It is not there at all."""
+    """The source does not exist."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Arrays:
-    """A split: images as bytes 0 to 255, labels from 0, and the classes' names where the files tell them."""
+    """A split: images as bytes 0 to 255, labels from 0, and the class names if the files contain them."""
 
     images: UInt8[np.ndarray, "n height width channels"]
     labels: Int32[np.ndarray, " n"]
@@ -47,16 +46,22 @@ class Arrays:
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:
-    """sha256 over the pixels (uint8, C order, NHWC), then the labels (int32, little-endian)."""
+    """Compute sha256 over the pixels (uint8, C order, NHWC), then the labels (int32, little-endian).
+
+    Example:
+        >>> digits = datasets.load("mnist", n=10, scaled=False)
+        >>> datasets.digest(digits.images, digits.labels) == digits.sha256
+        True
+    """
     checksum = hashlib.sha256(np.ascontiguousarray(images, np.uint8))
     checksum.update(np.ascontiguousarray(labels, "<i4"))
     return checksum.hexdigest()
 
 
 def read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays]:
-    """Every split of a dataset from a source whose archives lie in a folder; Unusable says why it cannot be.
+    """Read every split of a dataset from a source whose archives are in a folder. Raise Unusable if that fails.
 
-    With no source, from the canonical files themselves, as they are or gzipped.
+    Without a source, read the original files themselves, plain or gzipped.
     """
     try:
         splits = _read(entry, source, folder)
@@ -74,14 +79,14 @@ def read(entry: Entry, source: Source | None, folder: Path) -> dict[str, Arrays]
 
 
 def tiles(grid: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The images of a grid, row by row: (rows·height, columns·width, ...) to (rows·columns, height, width, ...)."""
+    """Cut a grid into images, row by row: (rows·height, columns·width, ...) to (rows·columns, height, width, ...)."""
     rows, columns = grid.shape[0] // height, grid.shape[1] // width
     cut = grid.reshape(rows, height, columns, width, *grid.shape[2:]).swapaxes(1, 2)
     return cut.reshape(rows * columns, height, width, *grid.shape[2:])
 
 
 def archive_file(folder: Path, name: str, checksum: str | None) -> Path:
-    """An archive in a folder. Absent where it is not there, Unusable where its checksum is not the one given."""
+    """Find an archive in a folder. Raise Absent if it is missing, Unusable if its checksum is wrong."""
     file = folder / name
     if not file.is_file():
         raise Absent(f"no {name}")
@@ -122,7 +127,7 @@ def _loose(folder: Path, name: str, entry: Entry) -> bytes:
 
 
 def _canonical(entry: Entry, contents: dict[str, bytes]) -> dict[str, Arrays]:
-    """The splits in canonical files, once each file is known to be the published one."""
+    """Read the splits from the original files, after checking that each file is the published one."""
     for name, declared in entry.files.items():
         if name not in contents:
             raise Unusable(f"no {name} in it")
@@ -149,7 +154,7 @@ def _cifar(files: list[bytes], size: int, shape: tuple[int, int, int]) -> Arrays
 
 
 def _exactly(stream: BinaryIO, size: int, name: str) -> bytes:
-    """All of a stream that should hold so many bytes; never more than that is unpacked."""
+    """Read a stream that should hold `size` bytes, without unpacking more than that."""
     content = stream.read(size + 1)
     if len(content) != size:
         raise Unusable(f"its {name} holds {'more' if len(content) > size else 'fewer'} than {size} bytes")
@@ -157,7 +162,7 @@ def _exactly(stream: BinaryIO, size: int, name: str) -> bytes:
 
 
 def _tar_files(archive: BinaryIO, folder: str, entry: Entry) -> dict[str, bytes]:
-    """The canonical files in a folder of a tar archive, as they are or gzipped."""
+    """Read the original files from a folder of a tar archive, plain or gzipped."""
     contents, unpacked = {}, 0
     with tarfile.open(fileobj=archive) as members:
         for member in members:
@@ -176,7 +181,7 @@ def _tar_files(archive: BinaryIO, folder: str, entry: Entry) -> dict[str, bytes]
 
 
 def _omniglot_zip(archive: Path) -> Arrays:
-    """One of Omniglot's two archives: alphabets by name, characters by number, twenty drawings of each."""
+    """Read one of Omniglot's two archives: alphabets by name, characters by number, twenty drawings of each."""
     with zipfile.ZipFile(archive) as members:
         if sum(member.file_size for member in members.infolist()) > _LARGEST:
             raise Unusable(f"refused: it would unpack to more than {_LARGEST} bytes")
@@ -193,7 +198,7 @@ np.add.at(_AREA, (np.arange(420) // 15, np.arange(420) // 4), 1)
 
 
 def _shrunk(ink: np.ndarray) -> UInt8[np.ndarray, "28 28"]:
-    """A 105 x 105 drawing at 28 x 28: the exact share of each new pixel that is ink, in 255ths, rounded."""
+    """Reduce a 105 x 105 drawing to 28 x 28: the exact share of each new pixel that is ink, in 255ths, rounded."""
     return np.rint(_AREA @ ink.astype(np.float32) @ _AREA.T * (255 / 225)).astype(np.uint8)
 
 
@@ -219,7 +224,7 @@ def _grid_npz(file: Path, entry: Entry) -> dict[str, Arrays]:
 
 
 def _grid(archive: Mapping[str, np.ndarray], name: str, shape: tuple[int, int, int]) -> np.ndarray:
-    """Grids of image tiles, as picture files one after another, cut at given offsets; blank tiles may end the last."""
+    """Read grids of image tiles from concatenated image files, cut at given offsets. Blank tiles may end the last."""
     content, cuts = archive[f"{name}_bytes"].tobytes(), archive[f"{name}_offsets"]
     pictures = [Image.open(io.BytesIO(content[i:j])) for i, j in itertools.pairwise(cuts)]
     images = np.concatenate([tiles(np.asarray(picture), *shape[:2]) for picture in pictures])

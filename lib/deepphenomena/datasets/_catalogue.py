@@ -1,8 +1,8 @@
-"""What `data/datasets.yaml` declares of every dataset, checked."""
+"""The declarations of every dataset in `data/datasets.yaml`, validated."""
 
 import functools
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import pydantic
 import yaml
@@ -61,7 +61,7 @@ class Source(_Declared):
     folder: str = "."
 
     @pydantic.model_validator(mode="after")
-    def _checked(self) -> Self:
+    def _checked(self) -> "Source":
         if self.form != "parts" and None in self.archives.values():
             raise ValueError("an archive has no checksum; write sha256:... or md5:...")
         if self.form == "parts" and self.url is None:
@@ -98,7 +98,7 @@ class Entry(_Declared):
     sources: list[Source] = []
 
     @pydantic.model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "Entry":
         for split in self.splits.values():
             for file in split.files:
                 if file not in self.files:
@@ -127,7 +127,12 @@ class _Catalogue(_Declared):
 
 
 def catalogue() -> dict[str, Entry]:
-    """Every dataset that `data/datasets.yaml` declares, by name. InputError names the key that is wrong in it."""
+    """Return every dataset declared in `data/datasets.yaml`, by name. Raise InputError for an invalid key in it.
+
+    Example:
+        >>> datasets.catalogue()["mnist"].shape
+        (28, 28, 1)
+    """
     file = paths.data() / "datasets.yaml"
     return _parse(file, file.read_text(encoding="utf-8"))
 

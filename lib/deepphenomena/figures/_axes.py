@@ -29,6 +29,9 @@ def write_labels(axes: Sequence[Axes], labels: Sequence[Any]) -> None:
     """Put labels at the places 0, 1, ... of x, aslant where they would run into each other."""
     words = [written(label) for label in labels]
     aslant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, words)) > 24 else {}
+    if aslant:
+        figure = axes[0].figure
+        figure.set_figheight(figure.get_figheight() + 0.5)
     for axis in axes:
         axis.set_xticks(range(len(words)), words, **aslant)
         axis.set_xlim(-0.5, len(words) - 0.5)

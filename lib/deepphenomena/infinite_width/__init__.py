@@ -1,6 +1,6 @@
 """Kernels of infinitely wide networks: NNGP and NTK of fully connected and convolutional networks.
 
-Each form stands beside a plain reference that is tested to agree with it.
+Tests compare each function with a plain reference implementation.
 """
 
 from deepphenomena.infinite_width.convolutional import convolutional_kernel_matrix

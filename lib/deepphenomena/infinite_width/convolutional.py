@@ -36,29 +36,35 @@ def convolutional_kernel_matrix(
     bias_variance: float | Float[Array, ""] = 0.0,
     tile: int | None = None,
 ) -> KernelMatrices:
-    """NNGP and NTK of a network of `depth` convolutions, each followed by a nonlinearity, and a linear readout.
+    """Compute the NNGP and NTK of `depth` convolutions, each followed by a nonlinearity, and a linear readout.
 
-    A convolution of stride 1 averages a covariance over its window: K(p, p') = σ_w² mean_δ N(p + δ, p' + δ) + σ_b².
-    A readout of all pixels ("flatten") needs only equal pixels p = p' of two images; one of their mean ("pool") needs
-    every pair of pixels, which is why it costs as many times more as an image has pixels. Tiles of image pairs, or for
-    "pool" single image pairs, go through all layers before their two numbers are written, so that memory does not
-    depend on n. A symmetric matrix (x2 left out) is computed on one side of the diagonal.
+    A convolution of stride 1 averages a covariance over its window: `K(p, p') = σ_w² mean_δ N(p + δ, p' + δ) + σ_b²`.
+    The readout of all pixels ("flatten") needs only equal pixels p = p' of two images. The readout of their mean
+    ("pool") needs every pair of pixels, so it costs more by a factor of the number of pixels. Tiles of image pairs
+    (single pairs for "pool") pass through all layers before they are written, so memory does not depend on n. If x2 is
+    left out, only one side of the diagonal is computed.
 
     Args:
         x1, x2: images; x2 defaults to x1.
-        depth: convolutions, at least 0.
+        depth: number of convolutions, at least 0.
         readout: "flatten" or "pool" (global average pooling).
         kernel_size: taps of the kernel in each direction, an odd number not above the image's sizes.
         padding: "CIRCULAR", or "SAME" with zeros.
         activation, weight_variance, bias_variance: as in `kernel_matrix`; the fan-in counts all taps and channels.
-        tile: images on each side of a tile, for "flatten"; by default by platform. The result does not depend on it.
+        tile: images on each side of a tile, for "flatten". The default depends on the platform. The result does not
+            depend on it.
 
     Raises:
-        InputError: for images of other shapes, unknown names, an even or too large kernel, a negative depth or a tile
-            below 1.
+        InputError: for images of different shapes, unknown names, an even or too large kernel, a negative depth or a
+            tile below 1.
 
     Source: Novak et al. 2019, "Bayesian deep convolutional networks with many channels are Gaussian processes",
     equations 6 and 14-16; Arora et al. 2019, "On exact computation with an infinitely wide neural net", Section 4.
+
+    Example:
+        >>> images = jnp.ones((2, 8, 8, 3))
+        >>> infinite_width.convolutional_kernel_matrix(images, depth=2).ntk.shape
+        (2, 2)
     """
     check_kernel(depth, activation, tile)
     _check(x1, x2, readout, kernel_size, padding)
@@ -75,7 +81,7 @@ def convolutional_kernel_matrix(
 
 
 class _Images(NamedTuple):
-    """Images with what the layers need to know of each alone; samples lead every array."""
+    """Images with the per-image quantities that the layers need. Samples are the leading axis of every array."""
 
     x: Array
     sides: tuple
@@ -89,7 +95,7 @@ class _Window(NamedTuple):
     padding: str
 
     def mean(self, field, *axes: int):
-        """The mean over the window along some axes together: of field[p + δ, p' + δ] over δ, for two axes."""
+        """Average over the window along the given axes: for two axes, the mean of field[p + δ, p' + δ] over δ."""
         reach = self.size // 2
         edges = [(reach, reach) if axis in axes else (0, 0) for axis in range(field.ndim)]
         # The barriers make field and frame lie in memory: fused into its readers, each would be computed for every tap.
@@ -110,7 +116,9 @@ def _images(phi, prior, depth, x, window) -> _Images:
 
 
 def _flattened(phi, prior, window):
-    """Tiles (images, images); pixels lead inside, so that the window moves over whole rows of memory."""
+    """Return the function of a tile (images, images). Pixels lead inside, so that the window moves over whole rows of
+    memory.
+    """
 
     def layer(pair, sides):
         pair = averaged(pair, lambda field: window.mean(window.mean(field, 0), 1))
@@ -130,7 +138,7 @@ def _flattened(phi, prior, window):
 
 
 def _pooled(phi, prior, window):
-    """Single image pairs; their pixels' pairs as (row, row', column, column')."""
+    """Return the function of single image pairs. Their pairs of pixels are (row, row', column, column')."""
 
     def layer(pair, sides):
         pair = averaged(pair, lambda field: window.mean(window.mean(field, 0, 1), 2, 3))

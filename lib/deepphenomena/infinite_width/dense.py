@@ -14,11 +14,16 @@ from deepphenomena.runtime.errors import InputError, unknown
 
 
 class KernelMatrices(NamedTuple):
-    """Both kernels of one architecture.
+    """The NNGP and NTK kernels of one architecture.
 
     Attributes:
-        nngp: covariance of the outputs of the wide network at initialisation.
-        ntk: the neural tangent kernel, all weights and biases trained, in the NTK parameterisation.
+        nngp: covariance of the outputs of the wide network at initialization.
+        ntk: the neural tangent kernel in the NTK parameterization, with all weights and biases trained.
+
+    Example:
+        >>> kernels = infinite_width.kernel_matrix(jnp.eye(3), depth=2)
+        >>> kernels.nngp.shape, kernels.ntk.shape
+        ((3, 3), (3, 3))
     """
 
     nngp: Float[Array, "n1 n2"]
@@ -35,27 +40,32 @@ def kernel_matrix(
     bias_variance: float | Float[Array, ""] = 0.0,
     tile: int | None = None,
 ) -> KernelMatrices:
-    """NNGP and NTK of a fully connected network with `depth` hidden layers, at every pair of inputs.
+    """Compute the NNGP and NTK of a fully connected network with `depth` hidden layers, at every pair of inputs.
 
-    With K⁰ = σ_w² x·x'/d + σ_b² and Θ⁰ = K⁰, each hidden layer makes K' = σ_w² E[φφ] + σ_b² and
-    Θ' = K' + σ_w² E[φ'φ'] Θ. A tile goes through all layers before it is written, so that beyond the result memory
-    does not depend on n. Of a symmetric matrix (x2 left out) the tiles on one side are computed and mirrored, and the
-    diagonal is exact. Differentiable in the inputs and the variances.
+    With `K⁰ = σ_w² x·x'/d + σ_b²` and `Θ⁰ = K⁰`, each hidden layer computes `K' = σ_w² E[φφ] + σ_b²` and
+    `Θ' = K' + σ_w² E[φ'φ'] Θ`. Each tile passes through all layers before it is written: apart from the result, memory
+    does not depend on n. If x2 is left out, the matrix is symmetric: only one side is computed, and the diagonal is
+    exact. Differentiable in the inputs and the variances.
 
     Args:
         x1, x2: inputs as rows; x2 defaults to x1.
-        depth: hidden layers, at least 0.
+        depth: number of hidden layers, at least 0.
         activation: "relu", "erf" or "identity".
         weight_variance: σ_w², the variance of a weight times its fan-in.
         bias_variance: σ_b².
-        tile: rows and columns of a tile; by default by platform. The result does not depend on it.
+        tile: rows and columns of a tile. The default depends on the platform. The result does not depend on it.
 
     Raises:
-        InputError: for inputs that are not matrices with equally many columns, an unknown activation, a negative depth
-            or a tile below 1.
+        InputError: for inputs that are not matrices with the same number of columns, an unknown activation, a negative
+            depth or a tile below 1.
 
     Source: Lee et al. 2018, "Deep neural networks as Gaussian processes", equation 5; Jacot et al. 2018, "Neural
     tangent kernel", Theorem 1.
+
+    Example:
+        >>> np.asarray(infinite_width.kernel_matrix(jnp.eye(2), depth=1).ntk, float).round(3)
+        array([[2.   , 0.318],
+               [0.318, 2.   ]])
     """
     check_kernel(depth, activation, tile)
     if x1.ndim != 2 or (x2 is not None and (x2.ndim != 2 or x2.shape[1] != x1.shape[1])):
@@ -101,7 +111,7 @@ def _fused(activation, one, other, prior):
 
 @_fused.defjvp
 def _fused_jvp(activation, primals, tangents):
-    """The derivatives of the same function in its other form."""
+    """Take the derivatives of the tiled form, which computes the same function."""
 
     def tiled(one, other, prior):
         return _in_tiles(one, other, prior, CLOSED_FORMS[activation], None)
@@ -114,7 +124,7 @@ def _diagonal(inputs, prior):
 
 
 class _Inputs(NamedTuple):
-    """Inputs with what the layers need to know of each alone; samples lead every array."""
+    """Inputs with the per-input quantities that the layers need. Samples are the leading axis of every array."""
 
     x: Array
     sides: tuple

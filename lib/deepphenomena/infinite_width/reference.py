@@ -1,11 +1,17 @@
-"""The kernel recursions written plainly, on whole matrices: what the tiled forms are tested against."""
+"""Reference implementations of the kernel recursions, on whole matrices. Tests compare the tiled forms with them."""
 
 import numpy as np
 from jax import numpy as jnp
 
 
 def kernel_matrix_reference(x1, x2=None, *, depth, activation="relu", weight_variance=2.0, bias_variance=0.0):
-    """`kernel_matrix` by the plain recursion; returns (NNGP, NTK)."""
+    """Compute `kernel_matrix` by the plain recursion. Returns (NNGP, NTK).
+
+    Example:
+        >>> nngp, ntk = infinite_width.kernel_matrix_reference(jnp.eye(3), depth=1)
+        >>> ntk.shape
+        (3, 3)
+    """
     x2 = x1 if x2 is None else x2
     squares = [jnp.sum(x * x, axis=1) / x.shape[1] for x in (x1, x2)]
     pair = x1 @ x2.T / x1.shape[1], 0.0
@@ -29,7 +35,13 @@ def convolutional_kernel_matrix_reference(
     weight_variance=2.0,
     bias_variance=0.0,
 ):
-    """`convolutional_kernel_matrix` on all pairs of pixels, for either readout; returns (NNGP, NTK)."""
+    """Compute `convolutional_kernel_matrix` over all pairs of pixels, for either readout. Returns (NNGP, NTK).
+
+    Example:
+        >>> nngp, ntk = infinite_width.convolutional_kernel_matrix_reference(jnp.ones((2, 4, 4, 3)), depth=1)
+        >>> ntk.shape
+        (2, 2)
+    """
     x2 = x1 if x2 is None else x2
 
     def mean(field, *pairs):
@@ -76,7 +88,7 @@ def _nonlinear(k, tangent, q1, q2, activation):
 
 
 def _square(q, activation):
-    """E[φ²], which is E[φφ] at equal inputs, where its derivative by the formula above would be 0/0."""
+    """Compute E[φ²], which is E[φφ] at equal inputs. There the general formula's derivative would be 0/0."""
     if activation == "identity":
         return q
     return q / 2 if activation == "relu" else 2 / np.pi * jnp.arcsin(2 * q / (1 + 2 * q))

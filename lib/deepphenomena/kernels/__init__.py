@@ -1,6 +1,7 @@
-"""Operations that XLA compiles badly for a CPU: convolution in loops, very deep scans, means over many tasks.
+"""Operations that XLA compiles to slow programs on a CPU: convolutions in loops, very deep scans, means over many
+tasks.
 
-Each stands beside a plain reference, is tested to agree with it, and is benchmarked against it.
+Tests compare each operation with a plain reference, and benchmarks compare their speed.
 """
 
 from deepphenomena.kernels._convolution import check_convolution, convolution, convolution_reference

@@ -1,4 +1,4 @@
-"""A sum over a batch, taken some samples at a time, so that what a chunk needs stays in the cache."""
+"""Sums over a batch in chunks, so that the temporaries of a chunk stay in the cache."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from jaxtyping import PyTree
 
 
 def sum_over_chunks(function: Callable[[PyTree], PyTree], size: int, batch: PyTree) -> PyTree:
-    """Σ function(chunk) over chunks of `size` samples, along the leading axis of every leaf of the batch.
+    """Compute Σ function(chunk) over chunks of `size` samples, along the leading axis of every leaf of the batch.
 
-    What does not divide the batch is one smaller chunk.
+    The last chunk is smaller if `size` does not divide the batch.
     """
     whole, rest = divmod(jax.tree.leaves(batch)[0].shape[0], size)
     if (whole, rest) == (1, 0):

@@ -18,22 +18,27 @@ def convolution(
     stride: int | tuple[int, int] = 1,
     padding: str = "SAME",
 ) -> Float[Array, "*batch new_height new_width features"]:
-    """Convolve images with weights: y[o] = Σᵢ x[stride·o + i − low] w[i] over both spatial axes and the channels.
+    """Convolve images with weights: `y[o] = Σᵢ x[stride·o + i − low] w[i]`, over both spatial axes and the channels.
 
     Args:
-        x: images, with any number of batch axes, none included.
+        x: images, with any number of batch axes, including none.
         w: weights.
         stride: pixels between outputs, one number or (rows, columns).
-        padding: "SAME" (zeros; the output is the input divided by the stride, rounded up), "VALID" (none) or
-            "CIRCULAR" (the image wraps around; the same size as "SAME").
+        padding: "SAME" (zeros; the output size is the input size divided by the stride, rounded up), "VALID" (none) or
+            "CIRCULAR" (the image wraps around; same size as "SAME").
 
     Returns:
-        The convolved images, in the common dtype of x and w. Equal to `convolution_reference` up to rounding,
-        with derivatives of every order in both modes, and batched by `vmap` over x, w or both.
+        The convolved images, in the common dtype of x and w. Equal to `convolution_reference` up to rounding.
+        Derivatives of every order work in forward and reverse mode, and `vmap` works over x, w or both.
 
     Raises:
-        InputError: for a wrong rank, channels that differ, integers, an unknown padding, a stride below 1, or a
-            kernel larger than a "VALID" image.
+        InputError: for a wrong rank, different numbers of channels, integers, an unknown padding, a stride below 1, or
+            a kernel larger than a "VALID" image.
+
+    Example:
+        >>> images, weights = jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 4))
+        >>> kernels.convolution(images, weights, stride=2).shape
+        (2, 4, 4, 4)
     """
     x, w, stride = _checked(x, w, stride, padding)
     batch = x.shape[:-3]
@@ -47,7 +52,12 @@ def convolution(
 
 
 def convolution_reference(x, w, *, stride=1, padding="SAME"):
-    """The same function by `lax.conv_general_dilated`, plainly: what `convolution` is tested against."""
+    """Compute the same function with `lax.conv_general_dilated`. Tests compare `convolution` with it.
+
+    Example:
+        >>> kernels.convolution_reference(jnp.ones((8, 8, 3)), jnp.ones((3, 3, 3, 4)), padding="VALID").shape
+        (6, 6, 4)
+    """
     x, w, stride = _checked(x, w, stride, padding)
     batch = x.shape[:-3]
     x = x.reshape(-1, *x.shape[-3:])
@@ -71,7 +81,7 @@ def _axis(image: int, kernel: int, stride: int, padding: str) -> tuple[int, int,
 
 
 def _varying_alike(x, w):
-    """Inside `shard_map`, let both operands vary over the same mesh axes, as JAX's own operations do."""
+    """Inside `shard_map`, make both operands vary over the same mesh axes, as JAX's own operations do."""
     varying = [_varying(operand) for operand in (x, w)]
     if varying[0] == varying[1]:
         return x, w
@@ -85,7 +95,12 @@ def _varying(operand) -> frozenset:
 
 
 def check_convolution(*, stride: int | tuple[int, int] = 1, padding: str = "SAME") -> tuple[int, int]:
-    """Raise InputError unless `convolution` takes these options; returns the stride as a pair."""
+    """Raise InputError unless `convolution` accepts these options. Returns the stride as a pair.
+
+    Example:
+        >>> kernels.check_convolution(stride=2)
+        (2, 2)
+    """
     if padding not in PADDINGS:
         raise unknown("padding", str(padding), PADDINGS)
     pair = (stride, stride) if isinstance(stride, int) else tuple(stride)

@@ -1,4 +1,4 @@
-"""Very deep homogeneous networks in the memory of shallow ones."""
+"""Very deep networks of equal layers, with the memory of shallow ones."""
 
 from collections.abc import Callable
 
@@ -16,25 +16,29 @@ def deep_scan(
     *,
     block: int | None = None,
 ) -> PyTree[Array]:
-    """Apply a layer L times: x = layer(parameters[l], x), l = 0..L−1.
+    """Apply a layer L times: `x = layer(parameters[l], x)` for l = 0..L−1.
 
-    The layers run in blocks of B. Differentiation in reverse keeps only what enters each block and computes a block's
-    inside again when its turn comes, so that L/B + B activations are alive and not L: about 2√L with the default block
-    (Chen et al. 2016, "Training deep nets with sublinear memory cost", Section 4). The price is one more forward pass.
-    The program's size, and so its compile time, does not depend on L.
+    The layers run in blocks of B. Reverse-mode differentiation keeps only the input of each block and recomputes the
+    block's activations when it needs them. L/B + B activations are alive instead of L: about 2√L with the default block
+    (Chen et al. 2016, "Training deep nets with sublinear memory cost", Section 4). This costs one more forward pass.
+    The program's size and compile time do not depend on L.
 
     Args:
-        layer: a pure function of one layer's parameters and its input; its output has the input's structure, shapes
-            and dtypes.
+        layer: a pure function of one layer's parameters and its input. Its output has the structure, shapes and dtypes
+            of the input.
         parameters: every leaf has a leading axis of L layers.
         x: the first layer's input.
-        block: B, between 1 and L; by default a divisor of L near √L or, where there is none, √L rounded.
+        block: B, between 1 and L. The default is a divisor of L near √L, or √L rounded if there is none.
 
     Returns:
         The last layer's output.
 
     Raises:
         InputError: if the leaves of `parameters` do not share one leading axis, or block is out of range.
+
+    Example:
+        >>> float(kernels.deep_scan(lambda bias, x: x + bias, jnp.ones(100), jnp.zeros(())))
+        100.0
     """
     lengths = {leaf.shape[0] if leaf.ndim else None for leaf in jax.tree.leaves(parameters)}
     if len(lengths) != 1 or None in lengths:
@@ -58,7 +62,7 @@ def deep_scan(
 
 
 def _near_root(layers: int) -> int:
-    """A divisor within a factor of 3/2 of the root, because a remainder costs a copy of the parameters."""
+    """Return a divisor within a factor of 3/2 of the root, because a remainder costs a copy of the parameters."""
     root = max(1, round(layers**0.5))
     near = [size for size in range(1, layers + 1) if layers % size == 0 and 2 * root <= 3 * size <= 4.5 * root]
     return min(near, key=lambda size: abs(size - root), default=root)

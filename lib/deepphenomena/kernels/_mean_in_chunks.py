@@ -1,4 +1,4 @@
-"""A mean over samples whose derivatives are taken some samples at a time, so that activations stay in the cache."""
+"""A mean over samples, differentiated in chunks so that activations stay in the cache."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,21 +16,25 @@ type MeanLoss = Callable[[PyTree, PyTree], Float[Array, ""]]
 
 
 def mean_in_chunks(loss: MeanLoss, *, samples: int = 16, everywhere: bool = False) -> MeanLoss:
-    """The same loss, evaluated and differentiated on `samples` samples after the others on a CPU; elsewhere as it is.
+    """Return the same loss, evaluated and differentiated in chunks of `samples` samples on a CPU.
 
-    On a CPU the activations of a whole batch of images do not fit in the cache, and a training step waits for memory
-    longer than it computes. Gradients of chunks are summed as they come, so memory does not grow with the batch, and
-    the derivative of that sum is the same sum of derivatives: Hessian-vector products (`jax.jvp` of `jax.grad`) gain
-    as well.
+    On a CPU the activations of a whole batch of images do not fit in the cache, and a training step waits for memory.
+    The gradients of the chunks are summed one by one, so memory does not grow with the batch. Hessian-vector products
+    (`jax.jvp` of `jax.grad`) gain in the same way. On other platforms the loss is unchanged.
 
     Args:
-        loss: `loss(parameters, batch)`, a mean over the leading axis of every leaf of `batch` of something that each
-            sample has alone. Not a network with batch statistics: they would become those of a chunk.
-        samples: in a chunk. What does not divide the batch is one smaller chunk at the end.
-        everywhere: on every platform, for samples so large that memory asks for it.
+        loss: `loss(parameters, batch)`, a mean over the leading axis of every leaf of `batch`. Each sample must
+            contribute independently: with batch normalization the statistics would be those of a chunk.
+        samples: samples per chunk. The last chunk is smaller if `samples` does not divide the batch.
+        everywhere: use chunks on every platform, to save memory.
 
     Raises:
         InputError: if `samples` is below 1; when called, if the leaves of a batch differ in their leading axis.
+
+    Example:
+        >>> loss = kernels.mean_in_chunks(lambda centre, batch: jnp.mean((centre - batch) ** 2), samples=2)
+        >>> float(loss(1.0, jnp.asarray([0.0, 1.0, 2.0, 3.0])))
+        1.5
     """
     if samples < 1:
         raise InputError(f"samples {samples} in a chunk: give 1 or more.")
@@ -56,7 +60,7 @@ def _mean(loss, samples, parameters, batch):
 
 @partial(_mean.defjvp, symbolic_zeros=True)
 def _mean_jvp(loss, samples, primals, tangents):
-    """In the parameters: the gradient of every chunk is taken at once with its value, and only their sum is kept."""
+    """For the parameters: compute each chunk's gradient together with its value, and keep only the sum."""
     parameters, batch = primals
     if any(not isinstance(tangent, SymbolicZero) for tangent in jax.tree.leaves(tangents[1], is_leaf=_is_zero)):
         tangents = jax.tree.map(_instantiate, tangents, is_leaf=_is_zero)
@@ -67,7 +71,7 @@ def _mean_jvp(loss, samples, primals, tangents):
 
 
 def _weighted_sum(function, samples: int, batch):
-    """Σ (share of the chunk in the batch) · function(chunk)."""
+    """Compute Σ (share of the chunk in the batch) · function(chunk)."""
     count = _length(batch)
 
     def part(chunk):

@@ -1,10 +1,11 @@
-"""Mean-field theory of wide random networks: what happens to variances and correlations from layer to layer.
-
-    with jax.enable_x64(True):
-        bias_variance, q = mean_field.critical_point("tanh", 1.05)
+"""Mean-field theory of wide random networks: variances and correlations from layer to layer.
 
 An activation is the name of one in `ACTIVATIONS` ("tanh", "erf", "relu", "identity", "hard_tanh"), or any elementwise
 JAX function.
+
+Example:
+    >>> with jax.enable_x64(True):
+    ...     bias_variance, q = mean_field.critical_point("tanh", 1.05)
 """
 
 from deepphenomena.mean_field.activations import ACTIVATIONS

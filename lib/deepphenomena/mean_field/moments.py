@@ -17,7 +17,15 @@ from deepphenomena.runtime.errors import InputError
 
 
 def second_moment(activation: Activation, q: Number) -> Number:
-    """E[φ(√q z)²], z standard normal. InputError for an unknown activation, here and below."""
+    """Compute `E[φ(√q z)²]` for standard normal z.
+
+    Raises:
+        InputError: an unknown activation, here and below.
+
+    Example:
+        >>> float(mean_field.second_moment("relu", 1.0))
+        0.5
+    """
     phi = nonlinearity(activation)
     if phi.moments:
         return phi.moments(floating(q))[0]
@@ -25,7 +33,12 @@ def second_moment(activation: Activation, q: Number) -> Number:
 
 
 def slope_moment(activation: Activation, q: Number) -> Number:
-    """E[φ'(√q z)²], z standard normal."""
+    """Compute `E[φ'(√q z)²]` for standard normal z.
+
+    Example:
+        >>> float(mean_field.slope_moment("relu", 1.0))
+        0.5
+    """
     phi = nonlinearity(activation)
     if phi.moments:
         return phi.moments(floating(q))[1]
@@ -33,10 +46,15 @@ def slope_moment(activation: Activation, q: Number) -> Number:
 
 
 def cross_moment(activation: Activation, q1: Number, q2: Number, c: Number) -> Number:
-    """E[φ(u₁) φ(u₂)] for Gaussian u of variances q₁, q₂ and correlation −1 ≤ c ≤ 1; differentiable inside.
+    """Compute `E[φ(u₁) φ(u₂)]` for Gaussian u with variances q₁, q₂ and correlation −1 ≤ c ≤ 1.
 
-    Exact for the named activations ("hard_tanh" and "tanh": to 1e-5 and better). Another callable takes a product rule
-    of 171 × 171 nodes: exact to rounding where it is analytic near the real line, to about 1e-3 where it has a kink.
+    Exact for the named activations ("hard_tanh" and "tanh": to 1e-5 or better). Another function uses a product rule of
+    171 x 171 nodes: exact to rounding where it is analytic near the real line, to about 1e-3 where it has a kink.
+    Differentiable for −1 < c < 1.
+
+    Example:
+        >>> round(float(mean_field.cross_moment("relu", 1.0, 1.0, 0.0)), 4)  # 1 / 2π
+        0.1592
     """
     phi = nonlinearity(activation)
     c = jnp.clip(c, -1, 1)

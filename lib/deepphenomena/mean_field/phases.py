@@ -1,9 +1,9 @@
 """Signal propagation in wide random networks: fixed points, the order-to-chaos line and depth scales.
 
-Fully connected and convolutional networks share all of these (Xiao et al. 2018, Section 2.1; Poole et al. 2016;
-Schoenholz et al. 2017). Throughout, σ_w² is the variance of a weight times its fan-in and σ_b² that of a bias; q is the
-variance of a pre-activation and c the correlation of the pre-activations of two inputs. The dtype is that of the
-variances given: a network of thousands of layers multiplies rounding by its depth, so compute its critical point under
+Fully connected and convolutional networks share these quantities (Xiao et al. 2018, Section 2.1; Poole et al. 2016;
+Schoenholz et al. 2017). σ_w² is the variance of a weight times its fan-in and σ_b² the variance of a bias; q is the
+variance of a pre-activation and c the correlation of the pre-activations of two inputs. Results have the dtype of the
+variances. A network of thousands of layers multiplies rounding errors by its depth: compute its critical point under
 `jax.enable_x64`.
 """
 
@@ -26,21 +26,38 @@ _DOUBLINGS = 40
 
 
 class FixedPoint(NamedTuple):
-    """What signals become in a deep network: the variance q* and the correlation c* of any two of them."""
+    """The fixed point of a deep network: the variance q* and the correlation c* of two signals.
 
-    variance: Number
-    correlation: Number
+    Example:
+        >>> fixed = mean_field.fixed_point("tanh", 3.0, 0.1)
+        >>> round(float(fixed.variance), 3), round(float(fixed.correlation), 3)
+        (1.508, 0.478)
+    """
+
+    variance: Float[Array, ""]
+    correlation: Float[Array, ""]
 
 
 class DepthScales(NamedTuple):
-    """Layers over which a deviation from the fixed point shrinks by a factor e; infinite on the critical line."""
+    """Layers over which a deviation from the fixed point shrinks by a factor e; infinite on the critical line.
 
-    variance: Number
-    correlation: Number
+    Example:
+        >>> round(float(mean_field.depth_scale("tanh", 3.0, 0.1).correlation), 2)
+        8.98
+    """
+
+    variance: Float[Array, ""]
+    correlation: Float[Array, ""]
 
 
 class PhaseDiagram(NamedTuple):
-    """Fixed points, χ₁ and ξ_c over a grid; each is (weight variances, bias variances)."""
+    """Fixed points, χ₁ and ξ_c over a grid. Each array is (weight variances, bias variances).
+
+    Example:
+        >>> diagram = mean_field.phase_diagram("tanh", jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([0.1, 0.2]))
+        >>> diagram.depth_scale.shape
+        (3, 2)
+    """
 
     variance: Float[Array, "weights biases"]
     correlation: Float[Array, "weights biases"]
@@ -48,50 +65,95 @@ class PhaseDiagram(NamedTuple):
     depth_scale: Float[Array, "weights biases"]
 
 
-def variance_map(activation: Activation, weight_variance: Number, bias_variance: Number, q: Number) -> Number:
-    """The variance of the next layer's pre-activations: σ_w² E[φ(√q z)²] + σ_b²."""
+def variance_map(activation: Activation, weight_variance: Number, bias_variance: Number, q: Number) -> Float[Array, ""]:
+    """Compute the variance of the next layer's pre-activations: `σ_w² E[φ(√q z)²] + σ_b²`.
+
+    Example:
+        >>> round(float(mean_field.variance_map("tanh", 1.5, 0.1, 1.0)), 3)
+        0.691
+    """
     return weight_variance * second_moment(activation, q) + bias_variance
 
 
 def correlation_map(
     activation: Activation, weight_variance: Number, bias_variance: Number, c: Number, *, q: Number | None = None
-) -> Number:
-    """The next layer's correlation of two inputs that both have variance q, by default q*."""
+) -> Float[Array, ""]:
+    """Compute the next layer's correlation of two inputs that both have variance q. The default of q is q*.
+
+    Example:
+        >>> round(float(mean_field.correlation_map("tanh", 1.5, 0.1, 0.5)), 3)
+        0.584
+    """
     q = fixed_variance(activation, weight_variance, bias_variance) if q is None else q
     return _next_covariance(activation, weight_variance, bias_variance, c, q) / variance_map(
         activation, weight_variance, bias_variance, q
     )
 
 
-def chi(activation: Activation, weight_variance: Number, bias_variance: Number) -> Number:
-    """χ₁ = σ_w² E[φ'(√q* z)²]: what a layer does to the mean squared gradient. 1 on the order-to-chaos line."""
+def chi(activation: Activation, weight_variance: Number, bias_variance: Number) -> Float[Array, ""]:
+    """Compute `χ₁ = σ_w² E[φ'(√q* z)²]`, the factor by which a layer scales the mean squared gradient.
+
+    χ₁ is 1 on the order-to-chaos line.
+
+    Example:
+        >>> float(mean_field.chi("relu", 2.0, 0.0))
+        1.0
+    """
     return _chi(activation, *_floating(activation, weight_variance, bias_variance))
 
 
-def fixed_variance(activation: Activation, weight_variance: Number, bias_variance: Number) -> Number:
-    """q*, the variance that a layer leaves as it is; infinite where variances grow without bound."""
+def fixed_variance(activation: Activation, weight_variance: Number, bias_variance: Number) -> Float[Array, ""]:
+    """Compute q*, the variance that a layer leaves unchanged; infinite where variances grow without bound.
+
+    Example:
+        >>> round(float(mean_field.fixed_variance("relu", 1.0, 0.1)), 3)
+        0.2
+    """
     return _fixed_variance(activation, *_floating(activation, weight_variance, bias_variance))
 
 
 def fixed_point(activation: Activation, weight_variance: Number, bias_variance: Number) -> FixedPoint:
-    """(q*, c*). In the ordered phase, χ₁ ≤ 1, c* = 1; in the chaotic phase it is the stable root below 1.
+    """Compute the fixed point (q*, c*).
 
-    Differentiable in both variances, by the implicit function theorem. InputError for a negative variance or an
-    unknown activation; the same holds throughout this module.
+    In the ordered phase, χ₁ ≤ 1, c* is 1; in the chaotic phase it is the stable root below 1. Differentiable in both
+    variances, by the implicit function theorem.
+
+    Raises:
+        InputError: a negative variance or an unknown activation. The other functions of this module raise it too.
+
+    Example:
+        >>> float(mean_field.fixed_point("tanh", 1.0, 0.1).correlation)  # ordered
+        1.0
+        >>> round(float(mean_field.fixed_point("tanh", 3.0, 0.1).correlation), 3)  # chaotic
+        0.478
     """
     return _fixed_point(activation, *_floating(activation, weight_variance, bias_variance))
 
 
 def depth_scale(activation: Activation, weight_variance: Number, bias_variance: Number) -> DepthScales:
-    """ξ_q = −1 / log χ_q* and ξ_c = −1 / log χ_c*, in layers: how far deviations of variance and correlation reach."""
+    """Compute the depth scales of variance and correlation, in layers: `ξ_q = −1 / log χ_q*` and `ξ_c = −1 / log χ_c*`.
+
+    Example:
+        >>> scales = mean_field.depth_scale("tanh", 3.0, 0.1)
+        >>> round(float(scales.variance), 3), round(float(scales.correlation), 2)
+        (0.983, 8.98)
+    """
     arguments = _floating(activation, weight_variance, bias_variance)
     return DepthScales(_reach(_chi_variance(activation, *arguments)), _reach(_chi_correlation(activation, *arguments)))
 
 
-def critical_line(activation: Activation, q: Number) -> tuple[Number, Number]:
-    """(σ_w², σ_b²) where χ₁ = 1 and the fixed point is q: 1 / E[φ'²] and q − σ_w² E[φ²].
+def critical_line(activation: Activation, q: Number) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Compute the point (σ_w², σ_b²) of the critical line, χ₁ = 1, whose fixed point is q.
 
-    InputError where no bias variance makes it so, for then σ_b² would be negative.
+    The weight variance is `1 / E[φ'²]` and the bias variance `q − σ_w² E[φ²]`.
+
+    Raises:
+        InputError: there is no such point, because σ_b² would be negative.
+
+    Example:
+        >>> weight_variance, bias_variance = mean_field.critical_line("tanh", 0.5)
+        >>> round(float(weight_variance), 3), round(float(bias_variance), 3)
+        (1.688, 0.038)
     """
     nonlinearity(activation)
     weight_variance, bias_variance = _critical_line(activation, floating(q))
@@ -102,10 +164,18 @@ def critical_line(activation: Activation, q: Number) -> tuple[Number, Number]:
     return weight_variance, jnp.maximum(bias_variance, 0)
 
 
-def critical_point(activation: Activation, weight_variance: Number) -> tuple[Number, Number]:
-    """(σ_b², q*) on the critical line at a given σ_w². For saturating activations, which have one for each σ_w² > 1.
+def critical_point(activation: Activation, weight_variance: Number) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Compute (σ_b², q*) on the critical line for a given σ_w².
 
-    InputError where σ_w² has none.
+    Use it with saturating activations: they have one such point for each σ_w² > 1.
+
+    Raises:
+        InputError: no point of the critical line has this σ_w².
+
+    Example:
+        >>> bias_variance, q = mean_field.critical_point("tanh", 1.5)
+        >>> round(float(bias_variance), 4), round(float(q), 4)
+        (0.0158, 0.3342)
     """
     nonlinearity(activation)
     weight_variance = floating(weight_variance)
@@ -118,7 +188,13 @@ def critical_point(activation: Activation, weight_variance: Number) -> tuple[Num
 def phase_diagram(
     activation: Activation, weight_variances: Float[Array, " weights"], bias_variances: Float[Array, " biases"]
 ) -> PhaseDiagram:
-    """Fixed points, χ₁ and ξ_c at every pair of a weight and a bias variance."""
+    """Compute fixed points, χ₁ and ξ_c at every pair of a weight and a bias variance.
+
+    Example:
+        >>> diagram = mean_field.phase_diagram("tanh", jnp.asarray([1.0, 3.0]), jnp.asarray([0.1]))
+        >>> diagram.chi.ravel() > 1  # ordered, chaotic
+        Array([False,  True], dtype=bool)
+    """
     weight, bias = (floating(np.atleast_1d(values)) for values in (weight_variances, bias_variances))
     _floating(activation, weight, bias)
     grid = [axis.ravel() for axis in jnp.meshgrid(weight, bias, indexing="ij")]
@@ -134,12 +210,12 @@ def _floating(activation, weight_variance, bias_variance) -> tuple[Array, Array]
     return weight.astype(dtype), bias.astype(dtype)
 
 
-def _reach(chi: Number) -> Number:
+def _reach(chi: Float[Array, "*modes"]) -> Float[Array, "*modes"]:
     return jnp.where(chi < 1, -1 / jnp.log(jnp.where(chi < 1, chi, 0.5)), jnp.inf)
 
 
 def _bisect(above, low, high):
-    """The end of [low, high] below which `above(x)` is true, by halving."""
+    """Find by bisection the point of [low, high] below which `above(x)` is true."""
 
     def halve(_, ends):
         low, high = ends
@@ -151,7 +227,7 @@ def _bisect(above, low, high):
 
 
 def _implicit(residual, root, *arguments):
-    """`root` as a differentiable function of the arguments, where residual(root, *arguments) = 0: one Newton step."""
+    """Make a root of residual(root, *arguments) differentiable in the arguments, by one Newton step."""
     root, fixed = lax.stop_gradient((root, arguments))
     slope = jax.grad(residual)(root, *fixed)
     return root - residual(root, *arguments) / jnp.where(slope == 0, 1, slope)

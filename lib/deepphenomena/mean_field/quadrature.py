@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-Number = Float[Array, ""]
+Number = float | Float[Array, ""]
 Function = Callable[[Array], Array]
 
 _REACH = 8.5  # standard deviations; the density beyond is 1e-16 of its peak

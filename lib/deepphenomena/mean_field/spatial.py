@@ -1,7 +1,8 @@
 """Signal propagation over the positions of a convolutional network: the averaging operator and its Fourier modes.
 
-A layer maps the covariance Σ between positions in two steps: point by point as a fully connected layer would, then by
-an average along each diagonal, over pairs of positions of the same separation (Xiao et al. 2018, Section 2.2).
+A layer maps the covariance Σ between positions in two steps. The first acts on each entry as in a fully connected
+layer; the second averages along each diagonal, over pairs of positions with the same separation (Xiao et al. 2018,
+Section 2.2).
 """
 
 import itertools
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from deepphenomena.mean_field.activations import Activation
 from deepphenomena.mean_field.moments import cross_moment, second_moment
@@ -21,11 +22,22 @@ from deepphenomena.runtime.errors import InputError
 Taps = Float[np.ndarray, "*kernel"]
 
 
-def averaging_eigenvalues(taps: Taps, size: Sequence[int]) -> Float[Array, "*size"]:
-    """λ_k = Σ_β v_β exp(2πi k·β / n), the factor by which the average over taps shrinks each Fourier mode k.
+def averaging_eigenvalues(taps: Taps, size: Sequence[int]) -> Inexact[Array, "*size"]:
+    """Compute `λ_k = Σ_β v_β exp(2πi k·β / n)`, the factor by which averaging over the taps shrinks Fourier mode k.
 
-    `taps` is the variance vector v, of odd sides, over the kernel's axes; `size` the positions along each. Real for
-    symmetric taps, complex otherwise. InputError for taps that are even, negative, or do not sum to 1.
+    Args:
+        taps: the variance vector v over the kernel's axes, with odd sizes.
+        size: the number of positions along each axis.
+
+    Returns:
+        The eigenvalues: real for symmetric taps, complex otherwise.
+
+    Raises:
+        InputError: taps with an even size, with negative entries, or that do not sum to 1.
+
+    Example:
+        >>> mean_field.averaging_eigenvalues(np.full(3, 1 / 3), (4,)).round(3)
+        Array([ 1.   ,  0.333, -0.333,  0.333], dtype=float32)
     """
     taps = _checked(taps, size)
     wave = np.zeros(tuple(size))
@@ -43,10 +55,17 @@ def covariance_map(
     *,
     taps: Taps,
 ) -> Float[Array, "*positions_twice"]:
-    """The next layer's covariance between positions: σ_w² A_v ⋆ E[φ(h_α) φ(h_α')] + σ_b², on a torus.
+    """Compute the next layer's covariance between positions, on a torus: `σ_w² A_v ⋆ E[φ(h_α) φ(h_α')] + σ_b²`.
 
-    `covariance` is (n, n) for one spatial axis and (n, m, n, m) for two: between positions of one input. The covariance
-    of two inputs is a block of that of their union; see `cross_covariance_map`.
+    Args:
+        covariance: between the positions of one input: (n, n) for one spatial axis, (n, m, n, m) for two. For two
+            inputs, use `cross_covariance_map`.
+        taps: as in `averaging_eigenvalues`.
+
+    Example:
+        >>> covariance = mean_field.covariance_map("relu", 2.0, 0.0, jnp.eye(4), taps=np.full(3, 1 / 3))
+        >>> np.asarray(covariance[0], float).round(3)
+        array([1.   , 0.318, 0.318, 0.318])
     """
     axes = covariance.ndim // 2
     size = covariance.shape[:axes]
@@ -68,9 +87,14 @@ def cross_covariance_map(
     taps: Taps,
     same: bool = False,
 ) -> Float[Array, "*positions_twice"]:
-    """As `covariance_map`, between the positions of one input and those of another with the given variances.
+    """Compute the next layer's covariance between the positions of two inputs with the given variances.
 
-    With `same` the inputs are one, and the diagonal is taken as exactly correlated.
+    With `same`, both inputs are equal and the diagonal is exactly correlated. Other arguments as in `covariance_map`.
+
+    Example:
+        >>> variances, taps = (jnp.ones(4), jnp.ones(4)), np.full(3, 1 / 3)
+        >>> mean_field.cross_covariance_map("relu", 2.0, 0.0, jnp.zeros((4, 4)), variances=variances, taps=taps).shape
+        (4, 4)
     """
     axes = covariance.ndim // 2
     size = covariance.shape[:axes]
@@ -96,13 +120,19 @@ def cross_covariance_map(
 def mode_depth_scales(
     activation: Activation, weight_variance: Number, bias_variance: Number, *, taps: Taps, size: Sequence[int]
 ) -> Float[Array, "*size"]:
-    """ξ_k = −1 / log(χ_c* |λ_k|), in layers: how deep the Fourier mode k of a deviation reaches."""
+    """Compute the depth scale of each Fourier mode k of a deviation, in layers: `ξ_k = −1 / log(χ_c* |λ_k|)`.
+
+    Example:
+        >>> scales = mean_field.mode_depth_scales("tanh", 1.5, 0.1, taps=np.full(3, 1 / 3), size=(4,))
+        >>> np.asarray(scales, float).round(2)
+        array([7.65, 0.81, 0.81, 0.81])
+    """
     scale = _chi_correlation(activation, *_floating(activation, weight_variance, bias_variance))
     return _reach(scale * jnp.abs(averaging_eigenvalues(taps, size)).astype(scale.dtype))
 
 
 def _offsets(taps: np.ndarray):
-    """(offset from the centre, share) of every tap that has a share."""
+    """Yield (offset from the centre, share) of every nonzero tap."""
     for index in itertools.product(*map(range, taps.shape)):
         if taps[index]:
             yield tuple(i - side // 2 for i, side in zip(index, taps.shape, strict=True)), float(taps[index])

@@ -1,7 +1,7 @@
 """The Real World beside the Ideal World: one network trained twice in one program, on n samples and on fresh ones.
 
 Source: Nakkiran, Neyshabur and Sedghi 2020, "The Deep Bootstrap Framework: Good Online Learners are Good Offline
-Generalizers". Both worlds share the initial parameters, the optimiser, its schedule and the number of steps:
+Generalizers". Both worlds share the initial parameters, the optimizer, its schedule and the number of steps:
 
     Real World    a training set of n samples, drawn once and gone through in shuffled epochs
     Ideal World   a batch of samples never seen before at every step
@@ -11,13 +11,13 @@ Generalizers". Both worlds share the initial parameters, the optimiser, its sche
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
 from deepphenomena import training
@@ -28,7 +28,7 @@ from deepphenomena.training import augmentation
 
 STOPPING_ERROR = 0.01  # the Real World has fitted its training set
 PADDING = 1 / 8  # of the augmentation's random crop, as a share of the image's side: the paper's 4 of 32 pixels
-TEST_BATCH = 100  # images whose moments batch normalisation takes together in a test
+TEST_BATCH = 100  # images whose moments batch normalization takes together in a test
 _BLOCK = 500  # samples drawn together
 
 
@@ -55,6 +55,15 @@ class Worlds(NamedTuple):
     ideal: Errors
     train: Errors
     parameters: dict[str, PyTree]
+
+    def frame(self) -> pd.DataFrame:
+        """Soft-errors as a tidy table with the columns world, step and error.
+
+        The worlds are "Real", "Ideal" and "Real, training set".
+        """
+        errors = {"Real": self.real, "Ideal": self.ideal, "Real, training set": self.train}
+        frames = {world: pd.DataFrame({"step": self.steps, "error": of.soft}) for world, of in errors.items()}
+        return pd.concat(frames, names=["world", None]).reset_index("world").reset_index(drop=True)
 
     @property
     def bootstrap_error(self) -> np.ndarray:
@@ -104,8 +113,7 @@ def train_worlds(
     test_samples: int = 2000,
     augmented: bool = False,
     record_every: int | None = None,
-    checkpoint: Path | None = None,
-    description: str = "two worlds",
+    train: Callable[..., training.Trained] = training.train,
 ) -> Worlds:
     """Train one network in both worlds by SGD with a cosine schedule that ends at zero, on the cross-entropy.
 
@@ -124,7 +132,7 @@ def train_worlds(
         test_samples: size of the test set.
         augmented: whether training images, in both worlds, are cropped and mirrored at random.
         record_every: steps between two records.
-        checkpoint, description: as in `training.train`.
+        train: `training.train`, or a chapter's `run.train` with its name filled in.
 
     Raises:
         InputError: a finite generator with too few samples, sets that are no multiples of `TEST_BATCH`, or sizes that
@@ -142,7 +150,7 @@ def train_worlds(
     draw_key, order_key = jax.random.split(key)
     test, real = (_drawn(generator, part, draw_key) for part in (numbers.test, numbers.real))
     program = _program(network, steps, batch_size)
-    trained = training.train(
+    trained = train(
         program.loss,
         jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), parameters),
         {
@@ -157,8 +165,6 @@ def train_worlds(
         key=order_key,
         batch_fn=program.batch_fn,
         recording=training.Recording(program.measure, {"test": test, "train": real}, record_every),
-        checkpoint=checkpoint,
-        description=description,
     )
     real, ideal, train = (
         Errors(trained.metrics[f"{name}_soft"], trained.metrics[f"{name}_hard"]) for name in ("real", "ideal", "train")

@@ -1,1 +1,1 @@
-"""What everything else stands on: paths, errors, documents, threads, compilation, progress, statistics."""
+"""The foundation of all other packages: paths, errors, documents, threads, compilation, progress, statistics."""

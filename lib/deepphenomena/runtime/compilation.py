@@ -15,11 +15,10 @@ MAXIMUM_BYTES = 2_000_000_000  # beyond it the oldest programs are deleted
 
 
 def use_persistent_cache() -> None:
-    """Keep compiled programs in the user's cache folder, unless a cache was already chosen. Safe to delete.
+    """Keep compiled programs in the user's cache folder, unless a cache is already set. It is safe to delete.
 
-    Parallel runs share it. An entry carries a checksum; one that another run has just begun to write, or that a killed
-    run left half-written, is compiled again. Compiled programs hold for one kind of processor, so each kind has a
-    folder of its own.
+    Parallel runs share the cache. Entries have checksums: an incomplete entry, from a parallel or a killed run, is
+    compiled again. Compiled programs are specific to a kind of processor, so each kind has its own folder.
     """
     if jax.config.jax_compilation_cache_dir is None:
         folder = paths.cache() / "compiled" / _processor_kind()
@@ -49,7 +48,7 @@ def _prune(folder: Path, limit: int) -> None:
 
 @contextlib.contextmanager
 def uncached() -> Iterator[None]:
-    """Compile every program inside anew, as where the time that it takes is the question."""
+    """Compile every program inside again, for example to measure compile time."""
     before = jax.config.jax_enable_compilation_cache
     try:
         _enable(False)

@@ -1,4 +1,4 @@
-"""Documents that people write or keep: YAML read strictly, faults explained in one line, files written whole."""
+"""Documents that people write or keep: strict YAML, validation errors in one line, atomic writes."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from deepphenomena.runtime.errors import InputError, unknown
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, which YAML would let pass silently."""
+    """A safe loader that rejects duplicate keys, which YAML would silently accept."""
 
     def construct_mapping(self, node, deep=False):
         keys = [key.value for key, _ in node.value]
@@ -21,7 +21,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
-    """The first fault of a failed validation in one line: the key, the bad value, and the fix."""
+    """Describe the first error of a failed validation in one line: the key, the value, and how to fix it."""
     faults = error.errors()
     # A misspelt key is also a missing one: name the misspelling.
     fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
@@ -37,7 +37,7 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) ->
 
 
 def _fields_at(model: type[pydantic.BaseModel], location: tuple) -> list[str]:
-    """The keys allowed where an unknown one was found, following a location through nested models."""
+    """Return the allowed keys at a location, following it through nested models."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             candidates = [model.model_fields[part].annotation]
@@ -51,7 +51,7 @@ def _fields_at(model: type[pydantic.BaseModel], location: tuple) -> list[str]:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a text beside its place and rename it there, so that no reader ever sees half of it."""
+    """Write a text to a temporary file and rename it, so that no reader sees a partial file."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_name(f".{file.name}.{os.getpid()}")

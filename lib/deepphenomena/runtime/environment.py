@@ -1,4 +1,4 @@
-"""Environment variables under which JAX is fast on a CPU. They count only where they are set before Python starts."""
+"""Environment variables that make JAX fast on a CPU. They take effect only if set before Python starts."""
 
 import os
 import platform
@@ -15,7 +15,9 @@ _ONE_THREAD_FOR_LAPACK = "1"
 
 
 def for_speed() -> dict[str, str]:
-    """The variables to start a Python process with; what the user has set already is left out, and so stays."""
+    """Return the variables for starting a Python process. Variables that the user has set are left out, so they keep
+    their value.
+    """
     wanted = {"OPENBLAS_NUM_THREADS": _ONE_THREAD_FOR_LAPACK}
     if platform.libc_ver()[0] == "glibc":
         wanted["GLIBC_TUNABLES"] = _KEEP_MEMORY.format(cores=cores())
@@ -23,12 +25,12 @@ def for_speed() -> dict[str, str]:
 
 
 def for_threads(count: int) -> dict[str, str]:
-    """The variables under which a Python process computes with so many threads, where several share a machine."""
+    """Return the variables that limit a Python process to `count` threads, for several processes on one machine."""
     return {"NPROC": str(count), "OMP_NUM_THREADS": str(count), "OPENBLAS_NUM_THREADS": _ONE_THREAD_FOR_LAPACK}
 
 
 def cores() -> int:
-    """How many cores this process computes on: what `for_threads` gave it, else what the system lets it have."""
+    """Return the number of cores this process uses: the number from `for_threads`, otherwise what the system allows."""
     if "NPROC" in os.environ:
         return int(os.environ["NPROC"])
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Where things lie: in a clone of the repository, or inside the installed package."""
+"""Locations of files: in a clone of the repository, or inside the installed package."""
 
 import os
 from pathlib import Path
@@ -9,24 +9,24 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def repository() -> Path | None:
-    """The clone this package runs from (an editable install), or None when it was installed as a wheel."""
+    """Return the clone that this package runs from (an editable install), or None for an installed wheel."""
     root = _PACKAGE.parents[1]
     return root if (root / "_toc.yml").is_file() and (root / "chapters").is_dir() else None
 
 
 def chapters() -> Path:
-    """The folder of cards: `chapters/` of the clone, else the copy that the wheel carries."""
+    """Return the folder of cards: `chapters/` of the clone, or the copy in the wheel."""
     return (repository() or _PACKAGE) / "chapters"
 
 
 def data() -> Path:
-    """The folder of `datasets.yaml`, `embedded/` and, in a clone, `results/`."""
+    """Return the folder of `datasets.yaml`, `embedded/` and, in a clone, `results/`."""
     return (repository() or _PACKAGE) / "data"
 
 
 def cache() -> Path:
-    """The user's cache folder: complete datasets, checkpoints of killed runs. Safe to delete.
+    """Return the user's cache folder, for complete datasets and checkpoints of killed runs. It is safe to delete.
 
-    The environment variable DEEPPHENOMENA_CACHE names another.
+    Set the environment variable DEEPPHENOMENA_CACHE to choose another folder.
     """
     return Path(os.environ.get("DEEPPHENOMENA_CACHE") or platformdirs.user_cache_dir("deepphenomena"))

@@ -1,4 +1,4 @@
-"""Progress bars that show where a person is watching and leave nothing in a stored notebook."""
+"""Progress bars that appear for a person and leave nothing in a stored notebook."""
 
 import contextlib
 import os
@@ -17,9 +17,10 @@ _FRONT_END_VARIABLES = ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID")
 
 @contextlib.contextmanager
 def bar(total: int, description: str | None, unit: str = "step") -> Iterator[tqdm]:
-    """A bar with the rate and the time left: on the terminal, in a live notebook, or nowhere if nobody is watching.
+    """Show a bar with the rate and the remaining time: in the terminal, in a live notebook, or nowhere if nobody
+    watches.
 
-    Without a description there is none: for what is over in a moment, again and again.
+    Without a description there is no bar. Use this for short work that repeats often.
     """
     with contextlib.ExitStack() as stack:
         kind, options = tqdm, {}
@@ -38,7 +39,7 @@ def bar(total: int, description: str | None, unit: str = "step") -> Iterator[tqd
 
 
 def _notebook_bar() -> type[tqdm]:
-    """The widget where ipywidgets is installed, a line of text where it is not; imported late, for it warns of that."""
+    """Return the widget if ipywidgets is installed, a line of text otherwise. The import may warn."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from tqdm.autonotebook import tqdm as notebook_bar

@@ -1,7 +1,7 @@
-"""JAX's own random numbers, bit for bit, in programs that compile soon.
+"""JAX's own random numbers, bit for bit, in programs that compile quickly.
 
-XLA:CPU takes seconds to compile the counters of an array of three axes and more, and a tenth of a second for those of
-one; so numbers are drawn along one axis and folded.
+XLA:CPU takes seconds to compile the counters of an array of three or more axes, and a tenth of a second for one axis.
+So numbers are drawn along one axis and reshaped.
 """
 
 import math
@@ -12,12 +12,12 @@ from jaxtyping import Array, DTypeLike, Float, Key
 
 
 def normal(key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike = float) -> Float[Array, "..."]:
-    """As `jax.random.normal`."""
+    """Draw as `jax.random.normal` does."""
     return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
 def uniform(
     key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike = float, minval: float = 0.0, maxval: float = 1.0
 ) -> Float[Array, "..."]:
-    """As `jax.random.uniform`."""
+    """Draw as `jax.random.uniform` does."""
     return jax.random.uniform(key, (math.prod(shape),), dtype, minval, maxval).reshape(shape)

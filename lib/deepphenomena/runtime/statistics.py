@@ -9,14 +9,20 @@ import pydantic
 import scipy.special
 from numpy.typing import ArrayLike
 
+__all__ = ["Estimate", "Scale", "estimate", "possible"]
+
 MINIMUM_SEEDS = 3  # fewer give no interval worth the name
 CONFIDENCE = 0.95
 
 
 class Scale(enum.StrEnum):
-    """The scale on which values scatter evenly, and so the one on which their mean and interval are taken.
+    """The scale on which values scatter evenly. Means and intervals are computed on it.
 
-    `linear` for differences, `log` for ratios and times (above 0), `logit` for shares (between 0 and 1).
+    Use `linear` for differences, `log` for ratios and times (above 0), `logit` for shares (between 0 and 1).
+
+    Example:
+        >>> Scale.LOG.domain
+        (0.0, inf)
     """
 
     LINEAR = "linear"
@@ -29,19 +35,23 @@ class Scale(enum.StrEnum):
         return {Scale.LINEAR: (-math.inf, math.inf), Scale.LOG: (0.0, math.inf), Scale.LOGIT: (0.0, 1.0)}[self]
 
     def forward(self, values: ArrayLike) -> np.ndarray:
-        """Values as they lie on the scale."""
+        """Map values to the scale."""
         return {Scale.LINEAR: np.asarray, Scale.LOG: np.log, Scale.LOGIT: scipy.special.logit}[self](values)
 
     def backward(self, value: float) -> float:
-        """The value at a place of the scale."""
+        """Map a value on the scale back."""
         return float({Scale.LINEAR: float, Scale.LOG: np.exp, Scale.LOGIT: scipy.special.expit}[self](value))
 
 
 class Estimate(pydantic.BaseModel):
-    """A mean over seeds with its 95% interval; the ends are None where there is no interval.
+    """A mean over seeds with its 95% interval. The ends are None if there is no interval.
 
-    The mean is taken on the scale: arithmetic, geometric (log), or that of the log odds (logit). It is None where a
-    value is not finite or impossible on the scale.
+    The mean is arithmetic on the linear scale, geometric on the log scale, and of the log odds on the logit scale. It
+    is None if a value is not finite or impossible on the scale.
+
+    Example:
+        >>> estimate([1.0, 2.0]).low is None  # two seeds give no interval
+        True
     """
 
     model_config = pydantic.ConfigDict(frozen=True)
@@ -55,21 +65,22 @@ class Estimate(pydantic.BaseModel):
 def estimate(
     values: Sequence[float] | ArrayLike, *, scale: Scale = Scale.LINEAR, resolution: float | Sequence[float] = 0.0
 ) -> Estimate:
-    """Mean and two-sided 95% interval of one value per seed, by Student's t on the scale.
+    """Compute the mean and the two-sided 95% interval of one value per seed, by Student's t on the scale.
 
     Args:
-        values: (n,), one value per seed. Fewer than three have no interval.
-        scale: on `log` and `logit` no end of the interval is an impossible value.
-        resolution: how far a value may lie from the truth because it was read off a grid, a bisection or a step
-            counter, in the values' own unit; one number or one per seed. The interval is widened by the largest.
-            Shares of exactly 0 or 1 need one: they are taken as half a step from the end.
+        values: (n,), one value per seed. Fewer than three give no interval.
+        scale: on `log` and `logit` the interval stays inside the possible values.
+        resolution: how far a value may be from the truth because of a grid, a bisection or a step counter, in the unit
+            of the values: one number or one per seed. The interval is widened by the largest. Shares of exactly 0 or 1
+            need a resolution: they are replaced by values half a step inside.
 
     Returns:
-        The estimate; without a mean where a value is not finite or impossible on the scale.
+        The estimate. It has no mean if a value is not finite or impossible on the scale.
 
     Example:
-        >>> estimate([1.0, 2.0, 3.0])
-        Estimate(mean=2.0, low=-0.4841377118195644, high=4.484137711819565, n=3)
+        >>> measured = estimate([1.0, 2.0, 3.0])
+        >>> measured.mean, round(measured.low, 3), round(measured.high, 3)
+        (2.0, -0.484, 4.484)
         >>> estimate([0.5, 1.0, 2.0], scale=Scale.LOG).mean
         1.0
     """
@@ -92,7 +103,12 @@ def estimate(
 
 
 def possible(values: ArrayLike, scale: Scale, resolution: float = 0.0) -> bool:
-    """Whether all values are finite and lie in the scale's domain; its ends only where there is a resolution."""
+    """Check that all values are finite and in the scale's domain. Its ends are allowed only with a resolution.
+
+    Example:
+        >>> possible([0.2, 1.5], Scale.LOGIT)
+        False
+    """
     sample = np.asarray(values, np.float64)
     if not np.isfinite(sample).all():
         return False
@@ -103,7 +119,7 @@ def possible(values: ArrayLike, scale: Scale, resolution: float = 0.0) -> bool:
 
 
 def _widened(low: float, high: float, scale: Scale, step: float) -> tuple[float, float]:
-    """Both ends moved outwards by `step`, by less where the domain's end is near: it is never reached."""
+    """Move both ends outwards by `step`, less near the end of the domain, which is never reached."""
     if scale is Scale.LINEAR:
         return low - step, high + step
     # Rounding may put an end on the domain's border; the smallest positive number stands for what is just inside.

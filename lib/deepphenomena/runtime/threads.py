@@ -1,4 +1,4 @@
-"""Independent computations on all cores: a small model's operations leave all but one of them idle."""
+"""Independent computations on all cores. The operations of a small model use only one core."""
 
 import collections
 import functools
@@ -15,10 +15,14 @@ from deepphenomena.runtime import environment
 
 
 def each[T](function: Callable[[Any], T], arguments: Iterable[Any]) -> list[T]:
-    """function(argument) of all arguments in their order, on a thread for each core; results have been computed.
+    """Compute function(argument) for all arguments, on one thread per core, and return the results in order.
 
-    XLA releases Python's lock while it compiles and computes, and compiles once what several threads call first. Double
-    precision in the calling thread (`jax.enable_x64`) is double precision in all.
+    The results are fully computed. XLA releases Python's lock while it compiles and computes, and compiles once what
+    several threads call first. Double precision in the calling thread (`jax.enable_x64`) applies in all threads.
+
+    Example:
+        >>> each(lambda x: x**2, [1, 2, 3])
+        [1, 4, 9]
     """
     double = jnp.result_type(float) == jnp.float64
 
@@ -31,9 +35,10 @@ def each[T](function: Callable[[Any], T], arguments: Iterable[Any]) -> list[T]:
 
 
 def cache[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """`functools.cache` for what threads call: computed once for the same arguments, however they are passed.
+    """Cache results like `functools.cache`, for functions that several threads call.
 
-    Several threads that ask for one result at once wait for it; other results are computed meanwhile.
+    A result is computed once for the same arguments, passed by position or by name. Threads that need the same result
+    wait for it; other results are computed meanwhile.
     """
     signature, results, guard = inspect.signature(function), {}, threading.Lock()
     locks: dict[Any, threading.Lock] = collections.defaultdict(threading.Lock)

@@ -1,8 +1,8 @@
-"""Spectra of the Hessian, of the empirical neural tangent kernel of input-output Jacobians and of convolutions.
+"""Spectra of the Hessian, of the empirical neural tangent kernel, of input-output Jacobians and of convolutions.
 
-`operators` turns a loss or a model into a matrix-vector product; `lanczos` finds the top eigenvalue of such a product;
-`density` estimates its whole spectrum and its trace. `hessian_matrix` and `ntk_matrix` are the exact answers where the
-problem is small enough to hold them.
+`hessian_vector_product` and `ntk_vector_product` turn a loss or a model into a matrix-vector product. `lanczos` and
+`top_eigenvalue` find its top eigenvalue; `spectral_density` and `trace` estimate its whole spectrum and its trace.
+`hessian_matrix` and `ntk_matrix` compute exact matrices of small problems.
 """
 
 from deepphenomena.spectra.convolution import (

@@ -1,7 +1,7 @@
 """Singular values of a circular convolution, and projection onto a ball of its operator norm.
 
-On images of n₁ × n₂ pixels that wrap around, a convolution of stride 1 is block diagonal in the Fourier basis: one
-(channels × features) matrix for each frequency, its symbol. The operator's singular values are those of all symbols.
+On images of n₁ × n₂ pixels that wrap around, a convolution of stride 1 is block diagonal in the Fourier basis. Each
+frequency has one (channels × features) matrix, its symbol. The operator's singular values are those of all symbols.
 Source: Sedghi, Gupta & Long 2019, "The singular values of convolutional layers", Theorem 6 and Section 4.
 """
 
@@ -17,17 +17,21 @@ from deepphenomena.runtime.errors import InputError
 def singular_values_of_convolution(
     w: Float[Array, "kernel_height kernel_width channels features"], input_shape: tuple[int, int]
 ) -> Float[Array, " values"]:
-    """All singular values of `convolution(x, w, padding="CIRCULAR")` as a linear map of x, largest first.
+    """Compute all singular values of `convolution(x, w, padding="CIRCULAR")` as a linear map of x, largest first.
 
     Args:
         w: weights; a kernel larger than the image wraps around it.
         input_shape: (height, width) of the images, in pixels.
 
     Returns:
-        height · width · min(channels, features) values, as many as the map's dense matrix has.
+        height · width · min(channels, features) values, as many as the dense matrix of the map has.
 
     Raises:
-        InputError: if w is not four-dimensional real weights or input_shape no pair of positive whole numbers.
+        InputError: if w is not a four-dimensional real array or input_shape not a pair of positive whole numbers.
+
+    Example:
+        >>> spectra.singular_values_of_convolution(jnp.ones((1, 1, 1, 1)), (2, 2)).round(3)
+        Array([1., 1., 1., 1.], dtype=float32)
     """
     fourier, twice = _fourier(w, input_shape)
     values = _values(_symbols(w, fourier))
@@ -37,7 +41,13 @@ def singular_values_of_convolution(
 def top_singular_value_of_convolution(
     w: Float[Array, "kernel_height kernel_width channels features"], input_shape: tuple[int, int]
 ) -> Float[Array, ""]:
-    """The operator norm of the circular convolution. Arguments and errors as in `singular_values_of_convolution`."""
+    """Compute the operator norm of the circular convolution. Arguments and errors as in
+    `singular_values_of_convolution`.
+
+    Example:
+        >>> round(float(spectra.top_singular_value_of_convolution(jnp.ones((3, 3, 1, 1)), (4, 4))), 3)
+        9.0
+    """
     return jnp.max(_values(_symbols(w, _fourier(w, input_shape)[0])))
 
 
@@ -48,22 +58,27 @@ def project_to_operator_norm_ball(
     *,
     iterations: int = 10,
 ) -> Float[Array, "kernel_height kernel_width channels features"]:
-    """The weights nearest to w whose circular convolution has an operator norm of at most `bound`.
+    """Find the weights nearest to w whose circular convolution has an operator norm of at most `bound`.
 
-    Clipping every symbol's singular values projects onto the ball, but gives a kernel as large as the image; cutting
-    that to the taps of w projects onto the small kernels. Dykstra's algorithm alternates the two so that it converges
-    to the projection onto both (Boyle & Dykstra 1986); Sedghi et al. alternate once. What the last cut leaves above
-    the bound is scaled away, so the bound always holds.
+    Clipping every symbol's singular values projects onto the ball, but gives a kernel as large as the image. Cutting
+    that to the taps of w projects onto the small kernels. Dykstra's algorithm alternates the two and converges to the
+    projection onto both (Boyle & Dykstra 1986); Sedghi et al. alternate once. A final scaling makes the bound hold
+    exactly.
 
     Args:
         w: weights, with a kernel no larger than the image.
         input_shape: (height, width) of the images, in pixels.
         bound: the largest singular value allowed, above 0.
-        iterations: of the alternation; each costs one decomposition of every symbol.
+        iterations: number of alternations; each costs one decomposition of every symbol.
 
     Raises:
         InputError: as in `singular_values_of_convolution`, for a kernel larger than the image, and for a bound that is
             not above 0.
+
+    Example:
+        >>> w = spectra.project_to_operator_norm_ball(jnp.ones((3, 3, 1, 1)), (4, 4), 1.0)
+        >>> round(float(spectra.top_singular_value_of_convolution(w, (4, 4))), 3)
+        1.0
     """
     fourier, twice = _fourier(w, input_shape)
     if any(taps > pixels for taps, pixels in zip(w.shape[:2], input_shape, strict=True)):
@@ -93,7 +108,7 @@ def project_to_operator_norm_ball(
 
 
 def _fourier(w, input_shape) -> tuple[np.ndarray, np.ndarray]:
-    """One frequency of every conjugate pair (f, −f), as rows over the taps; and which rows stand for a pair."""
+    """Return one frequency of every conjugate pair (f, −f), as rows over the taps, and which rows stand for a pair."""
     if w.ndim != 4 or 0 in w.shape or not jnp.issubdtype(w.dtype, jnp.floating):
         raise InputError(f"weights {w.dtype}{w.shape}: they must be real and (height, width, channels, features).")
     if len(input_shape) != 2 or not all(isinstance(size, int) and size >= 1 for size in input_shape):
@@ -120,7 +135,7 @@ def _symbols(w, fourier: np.ndarray):
 
 
 def _values(matrices):
-    """Singular values of a batch of matrices; LAPACK's QR iteration is its faster form for values alone."""
+    """Compute singular values of a batch of matrices. On a CPU, LAPACK's QR iteration is faster for values alone."""
 
     def on_cpu(matrices):
         algorithm = lax.linalg.SvdAlgorithm.QR

@@ -1,7 +1,8 @@
-"""Singular values of the Jacobian of any differentiable function: exactly, or the extreme ones of a large one.
+"""Singular values of the Jacobian of a differentiable function: all of them exactly, or the extreme ones of a large
+one.
 
-Source: Golub & Kahan 1965, "Calculating the singular values and pseudo-inverse of a matrix", bidiagonalisation, with
-every new vector orthogonalised against all earlier ones.
+Source: Golub & Kahan 1965, "Calculating the singular values and pseudo-inverse of a matrix", bidiagonalization, with
+every new vector orthogonalized against all earlier ones.
 """
 
 from collections.abc import Callable
@@ -21,16 +22,23 @@ def jacobian_singular_values(
     steps: int | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Float[Array, " values"]:
-    """Singular values of ∂function/∂x at x, largest first.
+    """Compute the singular values of ∂function/∂x at x, largest first.
 
-    Without `steps` the Jacobian is formed, by one forward derivative for each input, and all min(inputs, outputs)
-    values are exact. In float32 those below 1e-7 of the largest are rounding.
+    Without `steps` the Jacobian is formed, with one forward derivative per input, and all min(inputs, outputs) values
+    are exact. In float32, values below 1e-7 of the largest are rounding.
 
-    With `steps` the Jacobian is never formed: that many Golub-Kahan steps, of one product with it and one with its
-    transpose each, give as many Ritz values. The extreme ones converge first, from within; with as many steps as the
-    smaller of inputs and outputs they are all exact. `key` draws the start.
+    With `steps` the Jacobian is never formed. Each Golub-Kahan step takes one product with it and one with its
+    transpose, and `steps` steps give `steps` Ritz values. The extreme values converge first, from inside the spectrum.
+    With as many steps as the smaller of inputs and outputs all values are exact. `key` draws the start vector.
 
-    Works inside jit and vmap. InputError for integer inputs, fewer than one step, or steps without a key.
+    Works inside jit and vmap.
+
+    Raises:
+        InputError: for integer inputs, fewer than one step, or steps without a key.
+
+    Example:
+        >>> spectra.jacobian_singular_values(lambda x: jnp.asarray([1.0, 2.0]) * x, jnp.ones(2))
+        Array([2., 1.], dtype=float32)
     """
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -52,7 +60,7 @@ def jacobian_singular_values(
 
 
 def _golub_kahan(product, transposed, start, outputs: int, steps: int) -> Float[Array, " steps"]:
-    """Uᵀ J = B Vᵀ with B upper bidiagonal, steps x (steps + 1): α on the diagonal, β above it."""
+    """Compute Uᵀ J = B Vᵀ with B upper bidiagonal, steps x (steps + 1): α on the diagonal, β above it."""
 
     def step(carry, index):
         right, left, v, u_before, beta, scale = carry
@@ -75,7 +83,7 @@ def _golub_kahan(product, transposed, start, outputs: int, steps: int) -> Float[
 
 
 def _next(vector, basis, scale):
-    """(the next basis vector, its length before): a fresh direction with length 0 where nothing new is left."""
+    """Return the next basis vector and its length; a new direction with length 0 if nothing remains."""
     rest = _orthogonalise(vector, basis)
     length = _norm(rest)
     exhausted = length <= 4 * jnp.finfo(vector.dtype).eps * scale

@@ -1,4 +1,4 @@
-"""The Hessian and the empirical neural tangent kernel, as matrix-vector products and, where small, as matrices."""
+"""The Hessian and the empirical neural tangent kernel, as matrix-vector products and as matrices of small problems."""
 
 from collections.abc import Callable
 
@@ -16,12 +16,19 @@ type Model = Callable[[Vector], Float[Array, " samples"] | Float[Array, "samples
 
 
 def hessian_vector_product(loss: Loss, parameters: Vector) -> VectorProduct:
-    """The product v -> H v with the Hessian H of `loss` at `parameters`.
+    """Return the product v -> H v with the Hessian H of `loss` at `parameters`.
 
-    Vectors are pytrees shaped like `parameters`. The gradient is linearised once, forward over reverse, and every
-    product then costs about two gradients and no matrix (Pearlmutter 1994, "Fast exact multiplication by the Hessian").
+    Vectors are pytrees with the structure of `parameters`. The gradient is linearized once, forward over reverse. Every
+    product then costs about two gradients and forms no matrix (Pearlmutter 1994, "Fast exact multiplication by the
+    Hessian").
 
-    Raises InputError if the loss is not a floating scalar or a parameter is not floating.
+    Raises:
+        InputError: if the loss is not a floating-point scalar or a parameter is not floating-point.
+
+    Example:
+        >>> product = spectra.hessian_vector_product(lambda x: jnp.sum(x**2), jnp.ones(2))
+        >>> product(jnp.asarray([1.0, 0.0]))
+        Array([2., 0.], dtype=float32)
     """
     parameters = floating(parameters, "parameters")
     _check_loss(loss, parameters)
@@ -29,18 +36,24 @@ def hessian_vector_product(loss: Loss, parameters: Vector) -> VectorProduct:
 
 
 def ntk_vector_product(model: Model, parameters: Vector) -> VectorProduct:
-    """The product v -> Theta v with the empirical neural tangent kernel Theta = J J^T / m of `model` at `parameters`.
+    """Return the product v -> Θ v with the empirical neural tangent kernel `Θ = J J^T / m` of `model` at `parameters`.
 
-    `model(parameters)` returns the outputs on the m samples, shape (samples,) or (samples, outputs); J is their
-    Jacobian, and vectors have the shape of the outputs. With k outputs Theta is (m k, m k) and the factor is still
-    1/m. This is the kernel of Lewkowycz et al. (2020), the one that matches the loss L = 1/(2m) sum (f - y)^2:
-    gradient descent on the linearised model is stable for learning rates below 2 / lambda_max(Theta).
+    `model(parameters)` returns the outputs on the m samples, of shape (samples,) or (samples, outputs). J is their
+    Jacobian, and vectors have the shape of the outputs. With k outputs Θ is (m k, m k) and the factor is still 1/m.
+    This is the kernel of Lewkowycz et al. (2020), which matches the loss `L = 1/(2m) sum (f - y)^2`: gradient descent
+    on the linearized model is stable for learning rates below `2 / lambda_max(Θ)`.
 
-    A product costs one reverse and one forward pass of the linearised model, and holds the residuals of one forward
-    pass over all the samples. Where those do not fit, let the model go over the samples in rematerialised chunks,
+    A product costs one reverse and one forward pass of the linearized model, and keeps the residuals of one forward
+    pass over all samples. If those do not fit in memory, let the model loop over chunks with rematerialization:
     `jax.lax.map(jax.checkpoint(...), inputs, batch_size=...)`.
 
-    Raises InputError if the outputs are not a floating array of rank 1 or 2 or a parameter is not floating.
+    Raises:
+        InputError: if the outputs are not a floating-point array of rank 1 or 2 or a parameter is not floating-point.
+
+    Example:
+        >>> product = spectra.ntk_vector_product(lambda x: jnp.asarray([1.0, 2.0]) * x, jnp.ones(2))
+        >>> product(jnp.asarray([1.0, 0.0]))
+        Array([0.5, 0. ], dtype=float32)
     """
     parameters = floating(parameters, "parameters")
     samples = output_shape(model, parameters).shape[0]
@@ -55,9 +68,14 @@ def ntk_vector_product(model: Model, parameters: Vector) -> VectorProduct:
 
 
 def hessian_matrix(loss: Loss, parameters: Vector) -> Float[Array, "dimension dimension"]:
-    """The exact Hessian of `loss`, with the parameters in `jax.flatten_util.ravel_pytree` order.
+    """Compute the exact Hessian of `loss`, with the parameters in `jax.flatten_util.ravel_pytree` order.
 
-    Needs memory for dimension^2 numbers: for small problems and for checking. Errors as `hessian_vector_product`.
+    Needs memory for dimension² numbers: use it for small problems and for checks. Raises as `hessian_vector_product`.
+
+    Example:
+        >>> spectra.hessian_matrix(lambda x: jnp.sum(x**2), jnp.ones(2))
+        Array([[2., 0.],
+               [0., 2.]], dtype=float32)
     """
     parameters = floating(parameters, "parameters")
     _check_loss(loss, parameters)
@@ -66,10 +84,16 @@ def hessian_matrix(loss: Loss, parameters: Vector) -> Float[Array, "dimension di
 
 
 def ntk_matrix(model: Model, parameters: Vector) -> Float[Array, "kernel kernel"]:
-    """The exact empirical kernel J J^T / m, (m k, m k) for outputs (m, k), rows in the outputs' row-major order.
+    """Compute the exact empirical kernel `J J^T / m`: (m k, m k) for outputs (m, k), rows in row-major order of the
+    outputs.
 
-    Needs memory for the Jacobian, m k times the number of parameters: for small problems and for checking.
-    Errors as `ntk_vector_product`.
+    Needs memory for the Jacobian, m k times the number of parameters: use it for small problems and for checks. Raises
+    as `ntk_vector_product`.
+
+    Example:
+        >>> spectra.ntk_matrix(lambda x: jnp.asarray([1.0, 2.0]) * x, jnp.ones(2))
+        Array([[0.5, 0. ],
+               [0. , 2. ]], dtype=float32)
     """
     parameters = floating(parameters, "parameters")
     samples = output_shape(model, parameters).shape[0]
@@ -79,7 +103,9 @@ def ntk_matrix(model: Model, parameters: Vector) -> Float[Array, "kernel kernel"
 
 
 def floating(tree: Vector, thing: str) -> Vector:
-    """`tree` with its leaves as arrays; InputError if one is not real and floating, or there is none."""
+    """Return `tree` with its leaves as arrays. Raise InputError if a leaf is not real and floating-point, or there is
+    none.
+    """
     tree = jax.tree.map(jnp.asarray, tree)
     for path, leaf in jax.tree.leaves_with_path(tree):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -93,7 +119,9 @@ def floating(tree: Vector, thing: str) -> Vector:
 
 
 def output_shape(model: Model, parameters: Vector) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of `model(parameters)`; InputError unless one floating array of rank 1 or 2."""
+    """Return shape and dtype of `model(parameters)`. Raise InputError unless it is one floating-point array of rank 1
+    or 2.
+    """
     outputs = jax.eval_shape(model, parameters)
     if not isinstance(outputs, jax.ShapeDtypeStruct):
         raise InputError(
