@@ -1,52 +1,61 @@
-"""The dynamical isometry chapter: off the critical line, and with kernels that are no isometries, its claims fail."""
+"""The machinery of the chapter on dynamical isometry."""
 
-import nbformat
-import papermill
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from deepphenomena.book import cards, records, results, runner
-from deepphenomena.book.claims import judge
-
-SLUG = "dynamical_isometry"
-SMALL = {
-    "seeds": 3, "theory_width": 512, "map_steps": 2, "map_depths": [4, 8], "map_weight_variances": [0.8, 1.76],
-    "depths": [4, 64], "steps": 60, "deep_depth": 500, "deep_steps": 10, "gaussian_steps": 2, "jacobian_depths": [1, 4],
-    "train_samples": 200, "test_samples": 100, "cost_depths": [4, 16],
-}  # fmt: skip
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning"),  # papermill and its kernels warn of what no reader can fix
-    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
-]
+from deepphenomena import nets, training
+from deepphenomena.nets import initializers, ultra_deep
+from deepphenomena.papers import dynamical_isometry
 
 
-def record_of(tmp_path, *changes):
-    """The record of the notebook with every (right, wrong) change made, in a few seconds' size."""
-    notebook = nbformat.read(runner.notebook_path(SLUG), as_version=4)
-    for right, wrong in changes:
-        (cell,) = [cell for cell in notebook.cells if right in cell.source]
-        cell.source = cell.source.replace(right, wrong)
-    broken, out = tmp_path / "broken.ipynb", tmp_path / "out.ipynb"
-    nbformat.write(notebook, broken)
-    papermill.execute_notebook(str(broken), str(out), parameters=SMALL, progress_bar=False, kernel_name="python3")
-    return records.read(out)
-
-
-def test_weights_a_tenth_off_the_line_turn_verdicts(tmp_path):
-    made = record_of(
-        tmp_path,
-        ("kernel = jnp.sqrt(weight_variance) * draw(weights, shape)",
-         "kernel = 0.9 * jnp.sqrt(weight_variance) * draw(weights, shape)"),
-        ("kernel = jnp.sqrt(weight_variance) * draw(key,", "kernel = 0.9 * jnp.sqrt(weight_variance) * draw(key,"),
-        ("STARTS[start](weight**0.5))(keys[0]", "STARTS[start](0.9 * weight**0.5))(keys[0]"),
-        ("kernel_init=STARTS[start](weight**0.5)", "kernel_init=STARTS[start](0.9 * weight**0.5)"),
+def build(start, seed):
+    return ultra_deep.UltraDeep(
+        (4, 4, 1), grid=2, channels=3, depth=5, outputs=10, kernel_init=getattr(initializers, start)(),
+        bias_variance=0.1, input_variance=1.0, key=jax.random.key(seed),
     )  # fmt: skip
-    assert made.void, "at this size the memory checks fail, and a failing check voids the run"
-    card, recorded = cards.load(SLUG), results.recorded(SLUG, "quick")
-    for name in (
-        "variance_fixed_point", "correlation_fixed_point", "correlation_depth_scale", "gradient_factor",
-        "spatial_modes_die",
-    ):  # fmt: skip
-        measured, expectation = card.find(name), card.find(name).expectation("quick")
-        assert judge(measured, made.outcome(name).sample, expectation).holds is False, name
-        assert judge(measured, recorded.outcome(name).sample, expectation).holds is not False, name
+
+
+def test_every_member_is_the_model_that_its_labels_build():
+    members = training.grid(start=["delta_orthogonal", "gaussian_convolution"], seed=[3, 4])
+    network, initial = dynamical_isometry.networks(members, build)
+    images = jax.random.normal(jax.random.key(0), (6, 4, 4, 1))
+    for k, row in enumerate(members.rows):
+        np.testing.assert_allclose(network(nets.member(initial, k), images), build(*row)(images), rtol=1e-5, atol=1e-6)
+
+
+def test_accuracy_does_not_depend_on_the_parts():
+    x = jax.random.normal(jax.random.key(0), (12, 5))
+    data = {"x": x, "y": jax.random.randint(jax.random.key(1), (12,), 0, 5)}
+    matrix = jax.random.normal(jax.random.key(2), (5, 5))
+    expected = np.mean(np.argmax(np.asarray(x @ matrix), 1) == np.asarray(data["y"]))
+    for size in (1, 4, 50):
+        accuracy = dynamical_isometry.accuracy_in_parts(lambda matrix, x: x @ matrix, data, size)
+        assert float(accuracy(matrix)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("block", [None, 9, 1])
+def test_the_program_is_the_gradient_for_any_block(block):
+    program = dynamical_isometry.gradient_program(9, channels=2, grid=3, block=block)
+    kernels, biases, x = program.inputs(jax.random.key(0))
+
+    def loss(kernels, biases):
+        h = x
+        for kernel, bias in zip(kernels, biases, strict=True):
+            h = jnp.tanh(ultra_deep.convolution(h, kernel, padding="CIRCULAR") + bias)
+        return jnp.mean(h**2)
+
+    for found, expected in zip(program.run(kernels, biases, x), jax.grad(loss, (0, 1))(kernels, biases), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-9)
+    assert program.compile_seconds > 0
+
+
+def test_costs_have_a_row_for_each_depth_and_a_value_for_each_round():
+    made = dynamical_isometry.costs([4, 400], channels=2, grid=3, rounds=3, key=jax.random.key(0))
+    assert list(made.table["depth"]) == [4, 400]
+    assert (made.table[["step", "compile", "blocked", "all"]] > 0).all().all()
+    assert made.table["blocked"][1] < made.table["all"][1] / 4
+    assert made.step_seconds.shape == (3, 2)
+    assert made.compile_ratio.shape == (3,)
+    np.testing.assert_array_equal(made.table["step"], made.step_seconds.min(0))
