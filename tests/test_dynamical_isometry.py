@@ -1,11 +1,13 @@
 """The machinery of the chapter on dynamical isometry."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deepphenomena import nets, training
+from deepphenomena import mean_field, nets, training
 from deepphenomena.nets import initializers, ultra_deep
 from deepphenomena.papers import dynamical_isometry
 
@@ -59,3 +61,41 @@ def test_costs_have_a_row_for_each_depth_and_a_value_for_each_round():
     assert made.step_seconds.shape == (3, 2)
     assert made.compile_ratio.shape == (3,)
     np.testing.assert_array_equal(made.table["step"], made.step_seconds.min(0))
+
+
+WIDE = {"width": 256, "draws": 2}
+ORDERED = (1.3, 0.05)
+
+
+def test_random_networks_keep_the_fixed_point_and_bring_inputs_together():
+    q = float(mean_field.fixed_variance("tanh", *ORDERED))
+    seen = dynamical_isometry.follow_pairs(0, 1, ORDERED, q=q, c=0.9, layers=6, pairs=16, positions=4, **WIDE)
+    assert seen["q"].mean() == pytest.approx(q, rel=0.1)
+    assert (np.diff(seen["c"], axis=1) > 0).all()
+    np.testing.assert_allclose(seen["difference"][:, 0].mean(), 0.1 * q, rtol=0.1)
+    np.testing.assert_allclose(seen["difference"][:, 1:].mean(-1), seen["q"] * (1 - seen["c"]), rtol=1e-3)
+
+
+def test_gradients_shrink_by_chi_in_each_layer():
+    q = float(mean_field.fixed_variance("tanh", *ORDERED))
+    norms = dynamical_isometry.gradient_norms(0, 3, ORDERED, q=q, layers=8, samples=8, positions=4, **WIDE)
+    factor = (norms[:, 0] / norms[:, -1]) ** (1 / 7)
+    np.testing.assert_allclose(factor, float(mean_field.chi("tanh", *ORDERED)), rtol=0.05)
+
+
+@pytest.mark.parametrize(("taps", "kept"), [(((0.0, 1.0, 0.0),), 1.0), (((1 / 3, 1 / 3, 1 / 3),), (1 + 2**0.5) / 3)])
+def test_a_planted_mode_shrinks_by_its_eigenvalue(taps, kept):
+    follow = functools.partial(dynamical_isometry.follow_pairs, **WIDE)
+    bias_variance, q = map(float, mean_field.critical_point("tanh", 1.05))
+    point = (1.05, bias_variance, q)
+    seen = dynamical_isometry.planted_mode(follow, 0, 4, point, taps, 1, 3, positions=8, pairs=32)
+    relative = seen["planted"] / seen["uniform"]
+    np.testing.assert_allclose((relative[3] / relative[0]) ** (1 / 3), kept, rtol=0.05)
+
+
+def test_spectra_of_linear_isometries_are_powers_of_the_gain():
+    found = dynamical_isometry.jacobian_spectra(
+        initializers.delta_orthogonal, (1.21, 0.0, 1.0), 0, [1, 4], size=3, width=2, activation=jax.nn.identity
+    )
+    for depth, values in zip([1, 4], found, strict=True):
+        np.testing.assert_allclose(values, np.full(18, 1.1**depth), rtol=1e-5)
