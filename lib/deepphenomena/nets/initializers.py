@@ -80,7 +80,8 @@ def delta_orthogonal(gain: float = 1.0) -> Initializer:
     """Zero but for the centre tap, which holds gain times a Haar matrix H of orthonormal rows, H Hᵀ = I.
 
     The convolution multiplies the norm of its input by exactly `gain`, at every position and for every spatial mode,
-    whatever the padding. The paper's Algorithm 1. InputError for more channels in than out, or an even kernel.
+    whatever the padding. The paper's delta-orthogonal initialization. InputError for more channels in than out, or an
+    even kernel.
     """
 
     def init(key, shape, dtype=jnp.float32):
@@ -100,7 +101,7 @@ def orthogonal_convolution(gain: float = 1.0) -> Initializer:
 
     Starting from a Haar matrix H, k − 1 kernels of 2 × 2 taps are convolved on, each made of two random orthogonal
     projections P and Q of rank half the channels out: [[PQ, P(I−Q)], [(I−P)Q, (I−P)(I−Q)]] (Kautsky & Turcajova 1994;
-    the paper's Algorithm 2). InputError for more channels in than out, or a kernel that is not square.
+    the paper's orthogonal kernels). InputError for more channels in than out, or a kernel that is not square.
     """
 
     def init(key, shape, dtype=jnp.float32):
