@@ -16,6 +16,9 @@ ifneq ($(DEEPPHENOMENA_MIRROR),)
 export DEEPPHENOMENA_MIRROR
 endif
 
+# `make test ALL=1` re-runs every chapter and its mutations, changed or not.
+export ALL
+
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 

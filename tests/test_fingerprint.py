@@ -83,6 +83,11 @@ def test_a_changed_cell_marks_the_chapter(clone):
     assert runner.changed(SLUG) == ["notebook"]
 
 
+def test_changed_mutations_mark_the_chapter(clone):
+    append(cards.path(SLUG).with_suffix(".mutations.yml"), "\n# one more\n")
+    assert runner.changed(SLUG) == ["mutations"]
+
+
 @pytest.mark.parametrize("file", ["datasets.yaml", "embedded/glyphs_test.txt"])
 def test_changed_data_marks_the_chapters_that_use_them(clone, file):
     append(clone / "data" / file, "\n")
@@ -104,7 +109,7 @@ def test_a_notebook_without_a_fingerprint_is_changed(clone):
     notebook = nbformat.read(runner.notebook_path(SLUG), as_version=4)
     del notebook.metadata[fingerprint.KEY]
     nbformat.write(notebook, runner.notebook_path(SLUG))
-    assert set(runner.changed(SLUG)) == {"notebook", "card", "library", "data", "versions"}
+    assert set(runner.changed(SLUG)) == {"notebook", "card", "mutations", "library", "data", "versions"}
 
 
 def test_a_run_names_the_modules_that_it_imported():

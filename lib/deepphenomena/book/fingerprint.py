@@ -14,7 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from deepphenomena.book import records
+from deepphenomena.book import cards, records
 from deepphenomena.book.cards import Card
 from deepphenomena.book.provenance import package_version
 from deepphenomena.runtime import paths
@@ -42,11 +42,12 @@ def fingerprint(notebook: NotebookNode, card: Card) -> dict[str, str]:
         card: the chapter's card.
 
     Returns:
-        {"notebook", "card", "library", "data", "versions": digest}.
+        {"notebook", "card", "mutations", "library", "data", "versions": digest}.
     """
     return {
         "notebook": _digest([_code(cell.source) for cell in notebook.cells if cell.cell_type == "code"]),
         "card": _digest(card.model_dump(mode="json")),
+        "mutations": _digest(_mutations(card)),
         "library": _digest({name: _code(_source(name)) for name in _modules(notebook)}),
         "data": _digest(_data(card.datasets)),
         "versions": _digest([platform.python_version_tuple()[:2], {name: package_version(name) for name in PACKAGES}]),
@@ -98,6 +99,12 @@ def _code(source: str) -> str:
             ):
                 node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def _mutations(card: Card) -> str:
+    """The text of the file of mutations beside the card; empty where there is none."""
+    file = cards.path(card.slug).with_suffix(".mutations.yml")
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _data(names: list[str]) -> dict[str, str]:
