@@ -155,7 +155,7 @@ def test_papermill_with_a_good_override_runs_at_smoke_scale(slug, tmp_path):
     seed = cards.load(slug).parameters["first_seed"].default + 17
     made = execute(slug, tmp_path / "out.ipynb", preset="smoke", first_seed=seed)
     assert (made.preset, made.overrides) == ("smoke", {"first_seed": seed})
-    assert made.seeds == list(range(seed, seed + len(made.seeds)))
+    assert made.seeds == range(seed, seed + len(made.seeds))
     assert "smoke" in made.void, "it is not judged"
 
 

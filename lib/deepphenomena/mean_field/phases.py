@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike
 from deepphenomena.mean_field.activations import Activation, nonlinearity
 from deepphenomena.mean_field.moments import check_variances, cross_moment, floating, second_moment, slope_moment
 from deepphenomena.mean_field.quadrature import Number
+from deepphenomena.mean_field.roots import bisect, implicit
 from deepphenomena.runtime.errors import InputError
 
-_HALVINGS = 100
 _DOUBLINGS = 40
 
 
@@ -217,25 +217,6 @@ def _reach(chi: Float[Array, "*modes"]) -> Float[Array, "*modes"]:
     return jnp.where(chi < 1, -1 / jnp.log(jnp.where(chi < 1, chi, 0.5)), jnp.inf)
 
 
-def _bisect(above, low, high):
-    """Find by bisection the point of [low, high] below which `above(x)` is true."""
-
-    def halve(_, ends):
-        low, high = ends
-        middle = (low + high) / 2
-        up = above(middle)
-        return jnp.where(up, middle, low), jnp.where(up, high, middle)
-
-    return sum(lax.fori_loop(0, _HALVINGS, halve, (low, high))) / 2
-
-
-def _implicit(residual, root, *arguments):
-    """Make a root of residual(root, *arguments) differentiable in the arguments, by one Newton step."""
-    root, fixed = lax.stop_gradient((root, arguments))
-    slope = jax.grad(residual)(root, *fixed)
-    return root - residual(root, *arguments) / jnp.where(slope == 0, 1, slope)
-
-
 @functools.partial(jax.jit, static_argnames="activation")
 def _fixed_variance(activation, weight_variance, bias_variance):
     def surplus(q, weight_variance, bias_variance):
@@ -245,9 +226,9 @@ def _fixed_variance(activation, weight_variance, bias_variance):
     ends = (2.0 * sum(fixed) + 1e-3) * 2.0 ** jnp.arange(_DOUBLINGS, dtype=weight_variance.dtype)
     below = jax.vmap(lambda q: surplus(q, *fixed) < 0)(ends)
     high = ends[jnp.argmax(below)]
-    root = _bisect(lambda q: surplus(q, *fixed) > 0, jnp.zeros_like(high), high)
+    root = bisect(lambda q: surplus(q, *fixed) > 0, jnp.zeros_like(high), high)
     tiny = jnp.finfo(high.dtype).eps ** 2 * high
-    differentiable = _implicit(surplus, jnp.maximum(root, tiny), weight_variance, bias_variance)
+    differentiable = implicit(surplus, jnp.maximum(root, tiny), weight_variance, bias_variance)
     return jnp.where(below.any(), jnp.where(root > tiny, differentiable, 0.0), jnp.inf)
 
 
@@ -279,10 +260,10 @@ def _fixed_point(activation, weight_variance, bias_variance):
     fixed = lax.stop_gradient((weight_variance, bias_variance, jnp.where(jnp.isfinite(q) & (q > 0), q, 1.0)))
     high = jnp.asarray(1 - jnp.finfo(q.dtype).eps ** 0.5, q.dtype)  # 1 itself is a root, an unstable one
     root = lax.cond(
-        chaotic, lambda: _bisect(lambda c: surplus(c, *fixed) > 0, jnp.zeros_like(high), high), lambda: high * 0.5
+        chaotic, lambda: bisect(lambda c: surplus(c, *fixed) > 0, jnp.zeros_like(high), high), lambda: high * 0.5
     )
     safe = jnp.where(chaotic & jnp.isfinite(q), q, fixed[2])
-    differentiable = _implicit(surplus, root, weight_variance, bias_variance, safe)
+    differentiable = implicit(surplus, root, weight_variance, bias_variance, safe)
     return FixedPoint(q, jnp.where(chaotic, differentiable, 1.0))
 
 
@@ -309,8 +290,8 @@ def _critical_variance(activation, weight_variance):
     low, high = (jnp.log(jnp.asarray(end, weight_variance.dtype)) for end in (1e-8, 1e4))
     fixed = lax.stop_gradient(weight_variance)
     crossed = (surplus(low, fixed) > 0) & (surplus(high, fixed) < 0)
-    root = _bisect(lambda log_q: surplus(log_q, fixed) > 0, low, high)
-    return jnp.where(crossed, jnp.exp(_implicit(surplus, root, weight_variance)), jnp.nan)
+    root = bisect(lambda log_q: surplus(log_q, fixed) > 0, low, high)
+    return jnp.where(crossed, jnp.exp(implicit(surplus, root, weight_variance)), jnp.nan)
 
 
 @functools.partial(jax.jit, static_argnames="activation")
