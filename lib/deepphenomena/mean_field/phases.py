@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from deepphenomena.mean_field.activations import Activation, nonlinearity
-from deepphenomena.mean_field.moments import check_variances, cross_moment, floating, second_moment, slope_moment
+from deepphenomena.mean_field.moments import checked_variances, cross_moment, floating, second_moment, slope_moment
 from deepphenomena.mean_field.quadrature import Number
 from deepphenomena.mean_field.roots import bisect, implicit
 from deepphenomena.runtime.errors import InputError
@@ -100,7 +100,7 @@ def chi(activation: Activation, weight_variance: Number, bias_variance: Number) 
         >>> float(mean_field.chi("relu", 2.0, 0.0))
         1.0
     """
-    return _chi(activation, *_floating(activation, weight_variance, bias_variance))
+    return _chi(activation, *checked_variances(activation, weight_variance, bias_variance))
 
 
 def fixed_variance(activation: Activation, weight_variance: Number, bias_variance: Number) -> Float[Array, ""]:
@@ -110,7 +110,7 @@ def fixed_variance(activation: Activation, weight_variance: Number, bias_varianc
         >>> round(float(mean_field.fixed_variance("relu", 1.0, 0.1)), 3)
         0.2
     """
-    return _fixed_variance(activation, *_floating(activation, weight_variance, bias_variance))
+    return _fixed_variance(activation, *checked_variances(activation, weight_variance, bias_variance))
 
 
 def fixed_point(activation: Activation, weight_variance: Number, bias_variance: Number) -> FixedPoint:
@@ -128,7 +128,7 @@ def fixed_point(activation: Activation, weight_variance: Number, bias_variance: 
         >>> round(float(mean_field.fixed_point("tanh", 3.0, 0.1).correlation), 3)  # chaotic
         0.478
     """
-    return _fixed_point(activation, *_floating(activation, weight_variance, bias_variance))
+    return _fixed_point(activation, *checked_variances(activation, weight_variance, bias_variance))
 
 
 def depth_scale(activation: Activation, weight_variance: Number, bias_variance: Number) -> DepthScales:
@@ -139,7 +139,7 @@ def depth_scale(activation: Activation, weight_variance: Number, bias_variance: 
         >>> round(float(scales.variance), 3), round(float(scales.correlation), 2)
         (0.983, 8.98)
     """
-    arguments = _floating(activation, weight_variance, bias_variance)
+    arguments = checked_variances(activation, weight_variance, bias_variance)
     return DepthScales(_reach(_chi_variance(activation, *arguments)), _reach(_chi_correlation(activation, *arguments)))
 
 
@@ -199,18 +199,10 @@ def phase_diagram(activation: Activation, weight_variances: ArrayLike, bias_vari
         Array([False,  True], dtype=bool)
     """
     weight, bias = (floating(np.atleast_1d(values)) for values in (weight_variances, bias_variances))
-    _floating(activation, weight, bias)
+    checked_variances(activation, weight, bias)
     grid = [axis.ravel() for axis in jnp.meshgrid(weight, bias, indexing="ij")]
     found = _phase_diagram(activation, *grid)
     return PhaseDiagram(*(column.reshape(weight.size, bias.size) for column in found))
-
-
-def _floating(activation, weight_variance, bias_variance) -> tuple[Array, Array]:
-    nonlinearity(activation)
-    check_variances(weight_variance, bias_variance)
-    weight, bias = floating(weight_variance), floating(bias_variance)
-    dtype = jnp.result_type(weight, bias)
-    return weight.astype(dtype), bias.astype(dtype)
 
 
 def _reach(chi: Float[Array, "*modes"]) -> Float[Array, "*modes"]:
