@@ -24,7 +24,7 @@ def made():
     one.measure("size", np.array([9.0, 9.01, 8.99]))
     one.measure("ratio", [1.0, math.inf, 1.0])
     one.measure("identity", 0)
-    one.keep("curve", step=[0, 1], loss=np.array([1.0, np.nan]))
+    one.keep("curve", pd.DataFrame({"step": [0, 1], "loss": [1.0, np.nan]}))
     return one
 
 
@@ -68,8 +68,12 @@ def test_a_record_survives_the_notebook_and_the_results_folder(made, tmp_path, m
 
 def test_verdict_leaves_the_record_under_its_own_mime_type(made, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    said = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda data, raw, metadata: (shown.append(data), said.append(metadata))
+    )
     made.verdict()
+    assert "deepphenomena.book.run" in said[0][records.MIME]["modules"]
     (data,) = shown
     assert records.parse(data[records.MIME], "test").outcome("gap").verdict == "reproduced (direction)"
     assert "✓ reproduced (direction)" in data["text/html"]
@@ -114,11 +118,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         documents.write_whole(tmp_path / "file" / "below.json", "")
-
-
-def test_series_columns_have_one_length(made):
-    with pytest.raises(InputError, match="different lengths"):
-        made.keep("curve", step=[0, 1], loss=[1.0])
 
 
 def test_a_recorded_run_stands_beside_this_one(made, tmp_path, monkeypatch):

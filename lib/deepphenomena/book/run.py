@@ -3,7 +3,7 @@
 import datetime
 import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +141,13 @@ class Run:
     def _sample(self, measured: Claim | Check, values: ArrayLike, resolution: ArrayLike, censored: Any) -> Sample:
         return samples.sample(self.card.slug, measured, self.seeds, values, resolution, censored)
 
-    def keep(self, name: str, frame: pd.DataFrame | None = None, **columns: Sequence | ArrayLike) -> None:
+    def keep(self, name: str, frame: pd.DataFrame) -> None:
         """Keep a figure's data in the record, under a name that `sources` takes. Keeping again replaces.
 
         Args:
             name: what the data are called.
             frame: a tidy table: a row for each observation, a column for each variable. A named index is kept as
                 columns; floats are rounded to six significant digits.
-            columns: in place of the table, its columns.
 
         Raises:
             InputError: not a table, a table without rows, a value that is neither number nor text, or more than 200 kB
@@ -157,7 +156,7 @@ class Run:
         Example:
             >>> run.keep("curves", trained.frame("loss", every=4))  # doctest: +SKIP
         """
-        self.series[name] = series.from_columns(name, columns) if frame is None else series.from_frame(name, frame)
+        self.series[name] = series.from_frame(name, frame)
 
     def sources(self, name: str, preset: str | None = None) -> dict[str, pd.DataFrame]:
         """A kept series of this run and, where one was recorded, of the recorded run: {title: tidy table}.

@@ -4,12 +4,11 @@ The order is fixed because a notebook's file sorts the columns too.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from deepphenomena.book import results
 from deepphenomena.book.cards import Card
@@ -40,15 +39,6 @@ def from_frame(name: str, frame: pd.DataFrame) -> Columns:
             "that no figure draws"
         )
     return columns
-
-
-def from_columns(name: str, columns: Mapping[str, Sequence | ArrayLike]) -> Columns:
-    """Columns as they are; InputError where their lengths differ."""
-    table = {column: np.asarray(values).tolist() for column, values in sorted(columns.items())}
-    lengths = {column: len(values) for column, values in table.items()}
-    if len(set(lengths.values())) != 1:
-        raise InputError(f"series '{name}' has columns of different lengths {lengths}: give them one length")
-    return table
 
 
 def recorded(card: Card, name: str, kept: Columns, preset: str | None = None) -> tuple[str, str, pd.DataFrame] | None:
