@@ -274,7 +274,7 @@ class Run:
         )
 
     def summary(self) -> str:
-        """Return verdicts and expectations as text, which nbval compares. It has no digits that differ between machines."""
+        """Return verdicts and expectations as text, which nbval compares. No digits differ between machines."""
         return claims_table.summary_text(self.card, self.record())
 
     @property

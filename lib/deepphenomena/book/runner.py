@@ -29,7 +29,7 @@ def notebook_path(slug: str) -> Path:
     notebook = cards.path(slug).with_suffix(".ipynb")
     if not notebook.is_file():
         raise InputError(
-            f"chapter '{slug}' has a card but no notebook ({notebook}): the installed package does not include notebooks; "
+            f"chapter '{slug}' has a card but no notebook ({notebook}): the package does not include notebooks; "
             "clone the repository and run it there"
         )
     return notebook

@@ -159,7 +159,7 @@ def mark_measurements(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _scores(env: BuildEnvironment) -> list[tuple[Card, dict[str, Record]]]:
-    """Return cards and records of all chapters. Notebooks of this book take precedence: scorecard and pages agree."""
+    """Return cards and records of all chapters, from the notebooks of this book, so that scorecard and pages agree."""
     try:
         return runner.collect(Path(env.srcdir) / "chapters")
     except InputError as error:
@@ -175,7 +175,7 @@ def serve_own_files(app: Sphinx, config) -> None:
 
 
 def fix_bibliography(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """Replace the role of bibliography entries, which is deprecated, by the one that screen readers expect in a list."""
+    """Replace the deprecated role of bibliography entries by the one that screen readers expect in a list."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
