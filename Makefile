@@ -16,6 +16,9 @@ ifneq ($(DEEPPHENOMENA_MIRROR),)
 export DEEPPHENOMENA_MIRROR
 endif
 
+# `make test ALL=1` re-runs every chapter and its mutations, changed or not.
+export ALL
+
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
@@ -25,9 +28,9 @@ reproduce: $(READY) stage ## re-run every chapter at quick scale, build the book
 	@$(BIN)/deepphenomena scorecard --runs $(STAGE)/chapters
 	@echo "Open file://$(CURDIR)/$(STAGE)/_build/html/index.html"
 
-test: $(READY) browser lint ## everything that CI runs: lint, library, every chapter's stored outputs, the book in a browser
+test: $(READY) browser lint ## everything that CI runs: lint, library, changed chapters (ALL=1: every one), the book in a browser
 	$(BIN)/pytest -q -n 2 --hypothesis-profile=ci --doctest-modules lib tests # the same examples at every run; plain pytest tries new ones
-	$(BIN)/pytest -q --nbval --nbval-current-env chapters
+	$(BIN)/python tests/rerun.py $(if $(ALL),--all) # chapters whose fingerprint changed, against their stored outputs
 
 book: $(READY) ## build the book from the stored outputs; nothing is run
 	@$(JUPYTER_BOOK) . > /dev/null

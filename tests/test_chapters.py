@@ -122,6 +122,15 @@ def test_the_stored_outputs_and_the_recorded_quick_run_are_one(slug):
     assert stored == kept.model_copy(update={"attempt": 1, "attempts": []})  # what came before is not the run's
 
 
+def rounded(value):
+    """The same structure with ten digits of every float: the last ones differ between processors."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return float(f"{value:.10g}") if isinstance(value, float) else value
+
+
 @pytest.mark.parametrize("slug", SLUGS)
 def test_recorded_verdicts_follow_from_recorded_values_and_the_card(slug):
     card = cards.load(slug)
@@ -129,7 +138,8 @@ def test_recorded_verdicts_follow_from_recorded_values_and_the_card(slug):
         samples = {one.id: one.sample for one in (*made.outcomes, *made.checks)}
         nulls = {one.id: (one.reference.name, one.reference.sample) for one in made.outcomes if one.reference}
         claims, checks, _ = judging.judged(card, preset, samples, nulls)
-        assert (claims, checks) == (made.outcomes, made.checks), "the card moved after the run"
+        for again, kept in zip((*claims, *checks), (*made.outcomes, *made.checks), strict=True):
+            assert rounded(again.model_dump()) == rounded(kept.model_dump()), "the card moved after the run"
 
 
 def execute(slug, file, **parameters):
@@ -145,7 +155,7 @@ def test_papermill_with_a_good_override_runs_at_smoke_scale(slug, tmp_path):
     seed = cards.load(slug).parameters["first_seed"].default + 17
     made = execute(slug, tmp_path / "out.ipynb", preset="smoke", first_seed=seed)
     assert (made.preset, made.overrides) == ("smoke", {"first_seed": seed})
-    assert made.seeds == list(range(seed, seed + len(made.seeds)))
+    assert made.seeds == range(seed, seed + len(made.seeds))
     assert "smoke" in made.void, "it is not judged"
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from deepphenomena import nets, training
 from deepphenomena.nets.conv4 import Conv4
-from deepphenomena.papers.maml_anil import adapt, cosine_classifier, layer_mask, meta_loss
+from deepphenomena.papers.maml_anil import adapt, cosine_classifier, image_batches, layer_mask, meta_loss
 from deepphenomena.runtime.errors import InputError
+from deepphenomena.tasks import few_shot
 from deepphenomena.tasks.few_shot import Examples, Task, by_class, sample_sinusoid, sample_task, task_batches
 
 CLASSES, EXAMPLES = 7, 6
@@ -142,6 +143,26 @@ def test_sinusoids_are_one_curve_of_support_and_query():
     assert np.abs(design @ weights - y).max() < 1e-4
     assert 0.1 <= np.linalg.norm(weights) <= 5
     assert np.abs(x).max() <= 5
+
+
+def test_a_batch_gives_its_tasks_one_by_one():
+    batch = tasks(3)
+    for k, task in enumerate(few_shot.one_by_one(batch)):
+        assert jax.tree.all(jax.tree.map(lambda a, b, k=k: np.array_equal(a[k], b), batch, task))
+    assert len(few_shot.one_by_one(batch)) == 3
+
+
+def test_batches_of_images_carry_the_label_of_their_class():
+    drawn = image_batches(count=200)(jax.random.key(0), 0, TABLE)
+    assert np.array_equal(np.asarray(drawn.x[:, 0, 0, 0], int) // EXAMPLES, drawn.y)
+    assert set(np.asarray(drawn.y).tolist()) == set(range(CLASSES))
+
+
+def test_a_turned_image_has_a_label_of_its_own():
+    corners = jnp.array([[1.0, 2.0], [4.0, 3.0]])[None, None, ..., None] * jnp.ones((2, 5, 1, 1, 1))
+    drawn = image_batches(count=200, quarter_turns=True)(jax.random.key(0), 0, corners)
+    assert set(np.asarray(drawn.y).tolist()) == set(range(8))
+    assert np.array_equal(np.asarray(drawn.x[:, 0, 0, 0], int) - 1, drawn.y % 4)
 
 
 # Adaptation
@@ -295,5 +316,7 @@ def test_conv4_halves_four_times_and_starts_without_an_opinion(halving, left):
     assert given[3].shape == (4, left, left, 6)
     assert model.features(x).shape == (4, left * left * 6)
     assert np.all(model(x) == 0)
+    layers, parameters = nets.functional(model, method="layers")
+    assert all(np.array_equal(one, other) for one, other in zip(layers(parameters, x), given, strict=True))
     with pytest.raises(InputError, match="halving"):
         Conv4((28, 28, 1), filters=6, outputs=5, halving="none", key=jax.random.key(0))

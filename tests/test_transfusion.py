@@ -1,109 +1,115 @@
-"""The chapter's measurements: on invented curves and weights each claim holds, and on their opposite it fails."""
-
-import types
+"""The chapter's tasks, tables, representations and pictures; its claims turn in `transfusion.mutations.yml`."""
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 
-from deepphenomena import figures, nets
-from deepphenomena.book import cards, results, runner
+from deepphenomena import datasets, generators, nets
+from deepphenomena.book import cards, results
 from deepphenomena.book.claims import Sample, judge
-from deepphenomena.papers.transfusion import gabor, starts
+from deepphenomena.papers.transfusion import gabor, pictures, representations, starts, tables, tasks
 from deepphenomena.runtime.errors import InputError
 
 CHAPTER = "transfusion"
 
-# How steeply an invented learning curve rises from each start, where it ends, and which network's weights are replaced.
-PAPER = {
-    "rates": {
-        "random": 3, "Mean Var": 5, "1 block": 7, "2 blocks": 9, "synthetic Gabor": 7, "transfer": 10, "slim": 10,
-    },
-    "ends": lambda start, few, wide: 0.9 + 0.03 * (few and wide and start == "transfer"),
-    "moved": lambda wide: not wide,
-}  # fmt: skip
-OPPOSITE = {
-    "rates": {
-        "random": 9, "Mean Var": 5, "1 block": 7, "2 blocks": 1.2, "synthetic Gabor": 3, "transfer": 2, "slim": 2,
-    },
-    "ends": lambda start, few, wide: 0.8 + sum([
-        0.1 * (wide and not few),
-        -0.1 * (start == "slim"),
-        0.05 * (start == "transfer") * (-1 if few and wide else 1),
-    ]),
-    "moved": lambda wide: wide,
-}  # fmt: skip
+
+def eyes(n, seed=0):
+    return tasks.simulated(n, seed=seed, pixels=16, enlargement=2.5)
 
 
-def invented(world, space):
-    """A `fine_tune` that trains nothing: curves and final weights are as the world has them."""
-
-    def fine_tune(name, target, k, begin, *, few=False, slim=False):
-        wide, made = name == space["wide"], {}
-        time = np.arange(space["records"] + 1) / 4
-        for start, before in begin.items():
-            scatter = 1e-4 * k * len(start)  # seeds differ, and not alike for all starts
-            end = world["ends"](start, few, wide) + 0.001 * k + scatter * (1 + wide)
-            curve = 0.5 + (end - 0.5) * (1 - np.exp(-world["rates"][start] * (1 + 10 * scatter) * time))
-            curve[-1], after = end, before
-            if world["moved"](wide):  # above the first block, to weights that all transferred networks share
-                key = jax.random.key(100 if start == "transfer" else 200 + k)
-                after = jax.tree.map(lambda leaf, key=key: jax.random.normal(key, leaf.shape), before)
-                after = starts.transfuse(after, before, blocks=1)
-            made[start] = space["Tuned"](curve, before, after)
-        return made
-
-    return fine_tune
+def test_a_number_of_simulated_eyes_begins_the_seed_s_sequence():
+    task = eyes(101)
+    assert task["x"].shape == (101, 16, 16, 3)
+    assert -1 <= float(task["x"].min()) < 0 < float(task["x"].max()) <= 1
+    np.testing.assert_array_equal(task["x"][:3], eyes(3)["x"])
+    drawn = generators.fundus(16, enlargement=2.5)(jnp.arange(101), key=jax.random.key(0))
+    np.testing.assert_array_equal(jnp.sum(task["y"], 1), drawn.labels)  # as many questions answered yes as the grade is
 
 
-def untrained(loss, parameters, data, **options):
-    return types.SimpleNamespace(parameters=parameters, metrics={"auc": [0.5]})
+def collection(classes):
+    rng = np.random.default_rng(0)
+    images = rng.random((12, 20, 20, 1), np.float32)
+    return datasets.Dataset(
+        name="invented", split="train", images=images, labels=np.arange(12) % classes, sha256="",
+        provenance="", licence="", source="", canonical=True, class_names=tuple("abcd"[:classes]),
+    )  # fmt: skip
 
 
-def verdicts(world, monkeypatch, *, leak):
-    """The verdicts of the chapter's own cells, at small sizes and with three seeds, on an invented fine-tuning."""
-    monkeypatch.setattr(figures, "show", lambda figure, *, alt: plt.close(figure))
-    sizes = cards.load(CHAPTER).presets["smoke"] | {"seeds": 3, "steps": 32, "records": 8}
-    space = {}
-    for cell in nbformat.read(runner.notebook_path(CHAPTER), as_version=4).cells:
-        if cell.cell_type != "code" or cell.id in ("install", "verdict", "summary", "auc_check", "targets_figure"):
-            continue
-        exec(compile(cell.source, cell.id, "exec"), space)
-        if cell.id == "parameters":
-            space.update(sizes)
-        if cell.id == "splits" and leak:
-            space["medical"] = lambda name, seed, honest=space["medical"]: (honest(name, seed)[0],) * 2
-        if cell.id == "program":
-            space["training"] = types.SimpleNamespace(train=untrained)
-        if cell.id == "fine_tune":
-            space["fine_tune"] = invented(world, space)
-    card, handed = cards.load(CHAPTER), space["run"].record()
-    # A failing check voids a run; here each claim is looked at by itself.
-    samples = {measured.id: handed.outcome(measured.id).sample for measured in card.measured}
-    return {one.id: judge(one, samples[one.id], one.expectation("quick")).holds for one in card.measured}
+def test_a_collection_is_drawn_in_an_order_of_the_seed_with_its_own_answers():
+    dataset = collection(3)
+    one, again, other = (tasks.collected(dataset, 9, seed=seed, pixels=20) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one["x"], again["x"])
+    assert not np.array_equal(one["x"], other["x"])
+    assert one["x"].shape == (9, 20, 20, 3)
+    assert one["y"].shape == (9, 3)
+    for image, answer in zip(one["x"], one["y"], strict=True):
+        apart = np.abs(2 * dataset.images - 1 - np.asarray(image)[None, ..., :1]).max((1, 2, 3))
+        assert apart.min() < 1e-6
+        assert dataset.labels[apart.argmin()] == np.argmax(answer)
 
 
-# An invented training does not decide these: they are taken from scores and filters of the weights themselves.
-SCORES, FILTERS = "mixed_over_pathologies", "no_gabors_from_scratch"
+def test_of_two_classes_the_second_is_the_only_question():
+    dataset = collection(2)
+    rows = np.random.default_rng(5).permutation(12)
+    answers = tasks.collected(dataset, 12, seed=5, pixels=16)["y"]
+    np.testing.assert_array_equal(answers[:, 0], dataset.labels[rows])
+    assert [len(tasks.questions(name)) for name in ("fundus", "chest_xray_64", "malaria_cells_50")] == [4, 3, 1]
 
 
-def test_a_world_as_the_paper_s_reproduces_every_claim(monkeypatch):
-    made = verdicts(PAPER, monkeypatch, leak=False)
-    assert {made[claim] for claim in made.keys() - {SCORES, FILTERS}} == {True}, made
+def test_padding_repeats_images_and_asks_nothing_more():
+    task = eyes(3)
+    full = tasks.padded(task, rows=7, columns=6)
+    np.testing.assert_array_equal(full["x"], jnp.concatenate([task["x"]] * 3)[:7])
+    np.testing.assert_array_equal(full["y"][3:6, :4], task["y"])
+    assert np.isnan(full["y"][:, 4:]).all()
+    assert tasks.padded(task, columns=4)["x"].shape == task["x"].shape
 
 
-def test_the_opposite_world_fails_every_claim(monkeypatch):
-    # Its narrow networks stay where they began, the transferred ones together, so that pair has nothing to fail on.
-    made = verdicts(OPPOSITE, monkeypatch, leak=True)
-    judged = made.keys() - {SCORES, FILTERS, "starts_end_apart"}
-    assert {made[claim] for claim in judged} == {False}, made
+def test_shared_images_are_counted_once():
+    one, other = eyes(5, seed=0), eyes(5, seed=1)
+    assert tasks.shared_images(one, other) == 0
+    mixed = {"x": jnp.concatenate([other["x"], one["x"][:2], one["x"][:1]])}
+    assert tasks.shared_images(one, mixed) == 2
+
+
+def test_examples_of_the_simulation_show_every_grade_and_of_a_collection_its_first_images():
+    task = eyes(15)
+    assert tasks.examples("fundus", task, seed=0, enlargement=2.5).shape == (3, 5, 96, 96, 3)
+    shown = tasks.examples("malaria_cells_50", task, seed=0, enlargement=2.5)
+    np.testing.assert_allclose(2 * shown[2, 4] - 1, task["x"][14], atol=1e-6)
+
+
+def test_a_network_is_as_its_own_copy_and_not_as_a_fresh_one():
+    model, other = (nets.network("cbr-tiny/16", (16, 16, 3), 4, key=jax.random.key(seed)) for seed in (0, 1))
+    observe = representations.observer(model, channels=20)
+    images = eyes(20)["x"]
+    one, fresh = (observe(nets.functional(network)[1], images) for network in (model, other))
+    assert one.shape == (4, 20, 20)
+    same = representations.similarities(one, one)
+    assert list(same.index) == [1, 2, 3, 4]
+    np.testing.assert_allclose(same, 1, atol=1e-4)
+    assert (representations.similarities(one, fresh) < 0.999).any()
+
+
+def test_curves_become_a_row_for_each_fine_tuning():
+    curve = pd.DataFrame({"seed": 7, "start": ["a", "a", "b", "b"], "step": [0, 5, 0, 5], "auc": [0.5, 0.6, 0.7, 0.8]})
+    found = tables.by_step({("net", "eyes", 7): tables.Tuned(curve, {}, {})})
+    assert found.loc["net", "eyes", "a", 7].tolist() == [0.5, 0.6]
+    assert found[5].loc["net", "eyes", "b", 7] == 0.8
+
+
+def test_filters_stand_in_rows_with_white_between_them():
+    kernel = jax.random.normal(jax.random.key(0), (5, 5, 3, 4))
+    sheet = pictures.filters(kernel, kernel + 1, number=3)
+    assert sheet.shape == (14, 21, 3)
+    assert (sheet[0] == 1).all()
+    np.testing.assert_allclose(sheet[:7], sheet[7:], atol=1e-5)  # brightness is no part of a filter
 
 
 def test_first_filters_that_become_gabor_functions_fail_the_claim():
-    claim = cards.load(CHAPTER).claim(FILTERS)
+    claim = cards.load(CHAPTER).claim("no_gabors_from_scratch")
     rises = []
     for seed in range(3):
         model = nets.network("cbr-tiny/8", (16, 16, 3), 2, key=jax.random.key(seed))

@@ -58,7 +58,7 @@ def provenance(started: datetime.datetime) -> Provenance:
         backend=device.platform,
         device_count=jax.device_count(),
         cpu_count=os.cpu_count() or 1,
-        versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        versions={"python": platform.python_version(), **{name: package_version(name) for name in _PACKAGES}},
         commit=commit,
         clean=clean,
     )
@@ -87,7 +87,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

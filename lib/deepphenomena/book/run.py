@@ -13,7 +13,7 @@ from jaxtyping import PyTree
 from numpy.typing import ArrayLike
 
 from deepphenomena import training
-from deepphenomena.book import claims_table, judging, provenance, records, results, samples, series
+from deepphenomena.book import claims_table, fingerprint, judging, provenance, records, results, samples, series
 from deepphenomena.book.cards import Card
 from deepphenomena.book.claims import Check, Claim, Sample
 from deepphenomena.book.parameters import Value
@@ -271,6 +271,7 @@ class Run:
                 "text/plain": claims_table.claims_text(self.card, record),
             },
             raw=True,
+            metadata={records.MIME: {fingerprint.MODULES: fingerprint.modules_loaded()}},
         )
 
     def summary(self) -> str:

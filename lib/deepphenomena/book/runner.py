@@ -16,7 +16,7 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
 from deepphenomena import __version__
-from deepphenomena.book import cards, parameters_cell, provenance, records, results
+from deepphenomena.book import cards, fingerprint, parameters_cell, provenance, records, results
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
 from deepphenomena.book.run import CHECKPOINTS_VARIABLE
@@ -95,12 +95,15 @@ def record(slug: str, *, preset: str = QUICK, reuse: str | None = None) -> tuple
     executed, made = execute(slug, preset=preset)
     made = made.model_copy(update={"seeds_reused": reuse})
     if preset == QUICK:
-        store(executed, notebook_path(slug))
+        store(executed, notebook_path(slug), cards.load(slug))
     return results.write(made), made
 
 
-def store(executed: Path, chapter: Path) -> None:
-    """Store an executed notebook as the notebook of the chapter, without metadata that differs between runs."""
+def store(executed: Path, chapter: Path, card: Card) -> None:
+    """Store an executed notebook as the notebook of the chapter, with its fingerprint.
+
+    Metadata that differs between runs is removed.
+    """
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
@@ -108,7 +111,13 @@ def store(executed: Path, chapter: Path) -> None:
         cell.metadata.pop("execution", None)
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
+    fingerprint.stamp(notebook, card)
     documents.write_whole(chapter, nbformat.writes(notebook) + "\n")
+
+
+def changed(slug: str) -> list[str]:
+    """Return the keys of `fingerprint.fingerprint` that have changed since the outputs of a chapter were stored."""
+    return fingerprint.changed(nbformat.read(notebook_path(slug), as_version=4), cards.load(slug))
 
 
 def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:

@@ -16,12 +16,11 @@ from deepphenomena.figures._images import images
 from deepphenomena.figures._lines import lines
 from deepphenomena.figures._palette import colour
 from deepphenomena.figures._scatter import scatter
+from deepphenomena.figures._show import show
 from deepphenomena.figures._theme import INK
-from deepphenomena.figures.legacy import band, show, side_by_side
 
 __all__ = [
     "INK",
-    "band",
     "bars",
     "colour",
     "heatmap",
@@ -30,5 +29,4 @@ __all__ = [
     "panels",
     "scatter",
     "show",
-    "side_by_side",
 ]

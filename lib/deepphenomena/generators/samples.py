@@ -1,6 +1,6 @@
 """The interface of generators, and hashes of images."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ class Samples(NamedTuple):
     labels: Int[Array, " n"]
 
 
+@runtime_checkable
 class Generator(Protocol):
     """An infinite, numbered sequence of independent labelled images for each key.
 

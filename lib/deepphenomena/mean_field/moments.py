@@ -73,6 +73,19 @@ def check_variances(weight_variance, bias_variance) -> None:
             raise InputError(f"{name} {value}: a variance is zero or more; change it")
 
 
+def checked_variances(activation: Activation, weight_variance, bias_variance) -> tuple[Array, Array]:
+    """Both variances as arrays of one floating-point type.
+
+    Raises:
+        InputError: an unknown activation, or a variance that is negative or NaN.
+    """
+    nonlinearity(activation)
+    check_variances(weight_variance, bias_variance)
+    weight, bias = floating(weight_variance), floating(bias_variance)
+    dtype = jnp.result_type(weight, bias)
+    return weight.astype(dtype), bias.astype(dtype)
+
+
 def floating(value) -> Array:
     """The value as an array of floating-point numbers."""
     value = jnp.asarray(value)

@@ -18,11 +18,11 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from deepphenomena.mean_field.activations import Activation, nonlinearity
-from deepphenomena.mean_field.moments import check_variances, cross_moment, floating, second_moment, slope_moment
+from deepphenomena.mean_field.moments import checked_variances, cross_moment, floating, second_moment, slope_moment
 from deepphenomena.mean_field.quadrature import Number
+from deepphenomena.mean_field.roots import bisect, implicit
 from deepphenomena.runtime.errors import InputError
 
-_HALVINGS = 100
 _DOUBLINGS = 40
 
 
@@ -100,7 +100,7 @@ def chi(activation: Activation, weight_variance: Number, bias_variance: Number) 
         >>> float(mean_field.chi("relu", 2.0, 0.0))
         1.0
     """
-    return _chi(activation, *_floating(activation, weight_variance, bias_variance))
+    return _chi(activation, *checked_variances(activation, weight_variance, bias_variance))
 
 
 def fixed_variance(activation: Activation, weight_variance: Number, bias_variance: Number) -> Float[Array, ""]:
@@ -110,7 +110,7 @@ def fixed_variance(activation: Activation, weight_variance: Number, bias_varianc
         >>> round(float(mean_field.fixed_variance("relu", 1.0, 0.1)), 3)
         0.2
     """
-    return _fixed_variance(activation, *_floating(activation, weight_variance, bias_variance))
+    return _fixed_variance(activation, *checked_variances(activation, weight_variance, bias_variance))
 
 
 def fixed_point(activation: Activation, weight_variance: Number, bias_variance: Number) -> FixedPoint:
@@ -128,7 +128,7 @@ def fixed_point(activation: Activation, weight_variance: Number, bias_variance: 
         >>> round(float(mean_field.fixed_point("tanh", 3.0, 0.1).correlation), 3)  # chaotic
         0.478
     """
-    return _fixed_point(activation, *_floating(activation, weight_variance, bias_variance))
+    return _fixed_point(activation, *checked_variances(activation, weight_variance, bias_variance))
 
 
 def depth_scale(activation: Activation, weight_variance: Number, bias_variance: Number) -> DepthScales:
@@ -139,7 +139,7 @@ def depth_scale(activation: Activation, weight_variance: Number, bias_variance: 
         >>> round(float(scales.variance), 3), round(float(scales.correlation), 2)
         (0.983, 8.98)
     """
-    arguments = _floating(activation, weight_variance, bias_variance)
+    arguments = checked_variances(activation, weight_variance, bias_variance)
     return DepthScales(_reach(_chi_variance(activation, *arguments)), _reach(_chi_correlation(activation, *arguments)))
 
 
@@ -199,41 +199,14 @@ def phase_diagram(activation: Activation, weight_variances: ArrayLike, bias_vari
         Array([False,  True], dtype=bool)
     """
     weight, bias = (floating(np.atleast_1d(values)) for values in (weight_variances, bias_variances))
-    _floating(activation, weight, bias)
+    checked_variances(activation, weight, bias)
     grid = [axis.ravel() for axis in jnp.meshgrid(weight, bias, indexing="ij")]
     found = _phase_diagram(activation, *grid)
     return PhaseDiagram(*(column.reshape(weight.size, bias.size) for column in found))
 
 
-def _floating(activation, weight_variance, bias_variance) -> tuple[Array, Array]:
-    nonlinearity(activation)
-    check_variances(weight_variance, bias_variance)
-    weight, bias = floating(weight_variance), floating(bias_variance)
-    dtype = jnp.result_type(weight, bias)
-    return weight.astype(dtype), bias.astype(dtype)
-
-
 def _reach(chi: Float[Array, "*modes"]) -> Float[Array, "*modes"]:
     return jnp.where(chi < 1, -1 / jnp.log(jnp.where(chi < 1, chi, 0.5)), jnp.inf)
-
-
-def _bisect(above, low, high):
-    """Find by bisection the point of [low, high] below which `above(x)` is true."""
-
-    def halve(_, ends):
-        low, high = ends
-        middle = (low + high) / 2
-        up = above(middle)
-        return jnp.where(up, middle, low), jnp.where(up, high, middle)
-
-    return sum(lax.fori_loop(0, _HALVINGS, halve, (low, high))) / 2
-
-
-def _implicit(residual, root, *arguments):
-    """Make a root of residual(root, *arguments) differentiable in the arguments, by one Newton step."""
-    root, fixed = lax.stop_gradient((root, arguments))
-    slope = jax.grad(residual)(root, *fixed)
-    return root - residual(root, *arguments) / jnp.where(slope == 0, 1, slope)
 
 
 @functools.partial(jax.jit, static_argnames="activation")
@@ -245,9 +218,9 @@ def _fixed_variance(activation, weight_variance, bias_variance):
     ends = (2.0 * sum(fixed) + 1e-3) * 2.0 ** jnp.arange(_DOUBLINGS, dtype=weight_variance.dtype)
     below = jax.vmap(lambda q: surplus(q, *fixed) < 0)(ends)
     high = ends[jnp.argmax(below)]
-    root = _bisect(lambda q: surplus(q, *fixed) > 0, jnp.zeros_like(high), high)
+    root = bisect(lambda q: surplus(q, *fixed) > 0, jnp.zeros_like(high), high)
     tiny = jnp.finfo(high.dtype).eps ** 2 * high
-    differentiable = _implicit(surplus, jnp.maximum(root, tiny), weight_variance, bias_variance)
+    differentiable = implicit(surplus, jnp.maximum(root, tiny), weight_variance, bias_variance)
     return jnp.where(below.any(), jnp.where(root > tiny, differentiable, 0.0), jnp.inf)
 
 
@@ -279,10 +252,10 @@ def _fixed_point(activation, weight_variance, bias_variance):
     fixed = lax.stop_gradient((weight_variance, bias_variance, jnp.where(jnp.isfinite(q) & (q > 0), q, 1.0)))
     high = jnp.asarray(1 - jnp.finfo(q.dtype).eps ** 0.5, q.dtype)  # 1 itself is a root, an unstable one
     root = lax.cond(
-        chaotic, lambda: _bisect(lambda c: surplus(c, *fixed) > 0, jnp.zeros_like(high), high), lambda: high * 0.5
+        chaotic, lambda: bisect(lambda c: surplus(c, *fixed) > 0, jnp.zeros_like(high), high), lambda: high * 0.5
     )
     safe = jnp.where(chaotic & jnp.isfinite(q), q, fixed[2])
-    differentiable = _implicit(surplus, root, weight_variance, bias_variance, safe)
+    differentiable = implicit(surplus, root, weight_variance, bias_variance, safe)
     return FixedPoint(q, jnp.where(chaotic, differentiable, 1.0))
 
 
@@ -309,8 +282,8 @@ def _critical_variance(activation, weight_variance):
     low, high = (jnp.log(jnp.asarray(end, weight_variance.dtype)) for end in (1e-8, 1e4))
     fixed = lax.stop_gradient(weight_variance)
     crossed = (surplus(low, fixed) > 0) & (surplus(high, fixed) < 0)
-    root = _bisect(lambda log_q: surplus(log_q, fixed) > 0, low, high)
-    return jnp.where(crossed, jnp.exp(_implicit(surplus, root, weight_variance)), jnp.nan)
+    root = bisect(lambda log_q: surplus(log_q, fixed) > 0, low, high)
+    return jnp.where(crossed, jnp.exp(implicit(surplus, root, weight_variance)), jnp.nan)
 
 
 @functools.partial(jax.jit, static_argnames="activation")

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from deepphenomena.mean_field.activations import Activation
-from deepphenomena.mean_field.moments import cross_moment, second_moment
-from deepphenomena.mean_field.phases import _chi_correlation, _floating, _reach
+from deepphenomena.mean_field.moments import checked_variances, cross_moment, second_moment
+from deepphenomena.mean_field.phases import _chi_correlation, _reach
 from deepphenomena.mean_field.quadrature import Number
 from deepphenomena.runtime.errors import InputError
 
@@ -127,7 +127,7 @@ def mode_depth_scales(
         >>> np.asarray(scales, float).round(2)
         array([7.65, 0.81, 0.81, 0.81])
     """
-    scale = _chi_correlation(activation, *_floating(activation, weight_variance, bias_variance))
+    scale = _chi_correlation(activation, *checked_variances(activation, weight_variance, bias_variance))
     return _reach(scale * jnp.abs(averaging_eigenvalues(taps, size)).astype(scale.dtype))
 
 

@@ -10,10 +10,13 @@ from jaxtyping import Array, Int, Key, PyTree
 Network = Callable[[PyTree, Array], Array]
 
 
-def functional(model: nnx.Module) -> tuple[Network, PyTree]:
-    """Return (network, parameters) of a model. `network(parameters, x)` is pure; all state is in the parameters."""
+def functional(model: nnx.Module, *, method: str = "__call__") -> tuple[Network, PyTree]:
+    """Return (network, parameters) of a model. `network(parameters, x)` is pure; all state is in the parameters.
+
+    `method` is the method of the model that `network` calls, for example "layers" of a `Conv4`.
+    """
     definition, parameters = nnx.split(model)
-    return lambda parameters, x: nnx.merge(definition, parameters)(x), parameters
+    return lambda parameters, x: getattr(nnx.merge(definition, parameters), method)(x), parameters
 
 
 def ensemble(

@@ -11,13 +11,14 @@ learning or feature reuse?", section 4 (ANIL) and 5 (NIL).
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pandas as pd
 from jax import lax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from deepphenomena.kernels import mean_in_chunks
 from deepphenomena.nets.functional import member
@@ -138,3 +139,45 @@ def cosine_classifier(
     """
     support, query = (h / jnp.maximum(jnp.linalg.norm(h, axis=-1, keepdims=True), 1e-12) for h in (support, query))
     return jax.nn.softmax(query @ support.T, axis=-1) @ jax.nn.one_hot(labels, ways)
+
+
+def image_batches(
+    *, count: int, quarter_turns: bool = False
+) -> Callable[[Key[Array, ""], Any, Float[Array, "classes examples ..."]], Examples]:
+    """The `batch_fn` of ordinary classification: at every step `count` images, with replacement, of all classes.
+
+    Args:
+        count: images of a step.
+        quarter_turns: turn each image by 0, 90, 180 or 270 degrees at random and count the turned classes as others:
+            label 4c + k for class c after k quarter turns.
+
+    Example:
+        >>> table = jnp.zeros((7, 2, 4, 4, 1))  # images by class, from `few_shot.by_class`
+        >>> image_batches(count=3)(jax.random.key(0), 0, table).x.shape
+        (3, 4, 4, 1)
+    """
+    turns = 4 if quarter_turns else 1
+
+    def batch_fn(key, step, images):
+        keys, bounds = jax.random.split(key, 3), (*images.shape[:2], turns)
+        label, row, turn = (jax.random.randint(k, (count,), 0, bound) for k, bound in zip(keys, bounds, strict=True))
+        drawn = images[label, row]
+        turned = jnp.stack([jnp.rot90(drawn, k, axes=(1, 2)) for k in range(turns)])
+        return Examples(turned[turn, jnp.arange(count)], label * turns + turn)
+
+    return batch_fn
+
+
+def by_third(sources: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables with a column "step", without their first step, and the nearest third of training in a column "trained".
+
+    Example:
+        >>> by_third({"run": pd.DataFrame({"step": [0, 27, 54, 80]})})["run"]["trained"].tolist()
+        ['after a third', 'after two thirds', 'at the end']
+    """
+    names = {1: "after a third", 2: "after two thirds", 3: "at the end"}
+
+    def third(frame):
+        return (3 * frame["step"] / frame["step"].max()).round().map(names)
+
+    return {title: frame.assign(trained=third).dropna(subset="trained") for title, frame in sources.items()}

@@ -121,3 +121,15 @@ def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Ta
         return jax.vmap(lambda key: of_data(key=key))(jax.random.split(key, count))
 
     return batch_fn
+
+
+def one_by_one(tasks: Task) -> list[Task]:
+    """Return the tasks of a batch, as NumPy arrays without the leading axis.
+
+    Example:
+        >>> batch = task_batches(functools.partial(sample_sinusoid, shots=2, queries=3), count=4)
+        >>> [len(task.query.x) for task in one_by_one(batch(jax.random.key(0), 0, None))]
+        [3, 3, 3, 3]
+    """
+    leaves, form = jax.tree.flatten(jax.tree.map(np.asarray, tasks))
+    return [form.unflatten(of_task) for of_task in zip(*leaves, strict=True)]

@@ -1,1 +1,1 @@
-"""Transfusion: how a fine-tuning starts, and Gabor filters."""
+"""Transfusion: tasks, how a fine-tuning starts, Gabor filters, representations compared, pictures."""

@@ -51,6 +51,7 @@ def transfuse(fresh: PyTree, pretrained: PyTree, *, blocks: int) -> PyTree:
     return jax.tree_util.tree_map_with_path(of, fresh)
 
 
+@jax.jit
 def mean_variance(fresh: PyTree, pretrained: PyTree, *, key: Key[Array, ""]) -> PyTree:
     """Mean Var init: each tensor but the head's drawn from a normal law with the pretrained tensor's mean and variance.
 
