@@ -115,7 +115,7 @@ def test_a_text_that_is_no_such_value_is_refused(card, name, text):
         (["power", "full", "expected"], {"gpa": {"half_width": 1, "margin": 2}}, ["gpa", "did you mean 'gap'"]),
         (["claims", 1, "paper", "low"], 5, ["low, value and high"]),
         (["claims", 0, "scale"], "logarithmic", ["scale", "logarithmic", "log"]),
-        (["checks", 0, "id"], "gap", ["'gap' stands twice"]),
+        (["checks", 0, "id"], "gap", ["'gap' appears twice"]),
         (["coverage", "items", 0, "claims"], ["gap", "gpa"], ["gpa", "claims are gap, size, ratio"]),
         (["coverage", "items", 0, "claims"], ["size"], ["claim 'gap'", "no item of coverage"]),
         (["coverage", "items", 2, "not_attempted"], None, ["Figure 3", "not_attempted"]),
@@ -137,7 +137,7 @@ def test_a_card_s_fault_is_named_by_file_and_key(tmp_path, path, value, words):
 
 
 def test_a_claim_s_id_stands_once(tmp_path):
-    with pytest.raises(InputError, match="'gap' stands twice"):
+    with pytest.raises(InputError, match="'gap' appears twice"):
         cards.read(write(tmp_path, changed(["claims"], CONTENT["claims"] * 2)))
 
 

@@ -342,7 +342,7 @@ def test_the_catalogue_names_a_licence_and_a_way_to_each_dataset():
         (lambda entry: entry["sources"][0].update(form="rar"), "form.*found 'rar'"),
         (lambda entry: entry["sources"][0].update(npm="small"), "unknown key .* 'npm'"),
         (lambda entry: entry["sources"][0].update(archives={"small.tgz": None}), "an archive has no checksum"),
-        (lambda entry: entry["sources"][0].update(form="parts"), "a dataset in parts has an address"),
+        (lambda entry: entry["sources"][0].update(form="parts"), "a dataset in parts needs an address"),
         (lambda entry: entry["sources"][0].update(form="parts", url="http://nobody.invalid/"), "one source and one"),
         (
             lambda entry: entry.update(classes=[], embedded={"test": {"size": 1, "files": {}}}),
@@ -476,7 +476,7 @@ def test_two_datasets_with_files_of_the_same_names_share_a_mirror(declare, mirro
 def test_a_mirror_that_is_no_folder_is_named(grey, monkeypatch):
     grey()
     monkeypatch.setenv("DEEPPHENOMENA_MIRROR", "no/such/folder")
-    with pytest.raises(InputError, match=r"DEEPPHENOMENA_MIRROR is 'no/such/folder', which is no folder; give the abs"):
+    with pytest.raises(InputError, match=r"DEEPPHENOMENA_MIRROR is 'no/such/folder', which is not a folder; give the"):
         datasets.load("grey")
 
 

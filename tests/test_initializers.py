@@ -85,7 +85,7 @@ def test_stacked_layers_are_drawn_apart():
     [
         (delta_orthogonal(), (3, 3, 5, 4), "no more channels in than out"),
         (orthogonal_convolution(), (3, 3, 5, 4), "no more channels in than out"),
-        (delta_orthogonal(), (2, 3, 4, 4), "centre tap"),
+        (delta_orthogonal(), (2, 3, 4, 4), "center tap"),
         (delta_orthogonal(), (3, 4, 4), "height, width"),
         (orthogonal_convolution(), (3, 2, 4, 4), "square"),
         (gaussian_convolution(taps=np.full((3, 3), 1.0)), (3, 3, 4, 4), "sum to 1"),

@@ -131,7 +131,7 @@ def test_a_task_that_the_table_cannot_give_is_refused(sizes):
 def test_a_table_puts_images_in_rows_by_label():
     images, labels = np.arange(6.0)[:, None], np.array([2, 0, 1, 1, 0, 2])
     assert np.array_equal(by_class(images, labels)[..., 0], [[1, 4], [2, 3], [0, 5]])
-    with pytest.raises(InputError, match="as many of each class"):
+    with pytest.raises(InputError, match="same number of each class"):
         by_class(images, np.array([0, 0, 0, 1, 1, 2]))
 
 

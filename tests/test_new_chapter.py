@@ -50,7 +50,7 @@ def test_what_cannot_be_a_chapter_is_refused_and_nothing_written(clone, argument
 
 def test_a_name_is_taken_once(clone):
     new_chapter.write("my_paper", paper="2001.00001", part="feature-learning")
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         new_chapter.write("my_paper", paper="arXiv:2001.00001", part="feature-learning")
 
 
@@ -76,4 +76,4 @@ def test_the_command_runs_and_records_it(clone, tmp_path):
     assert [file.name for file in (clone / "data" / "results" / "my_paper").iterdir()] == ["quick.json"]
     scorecard = subprocess.run([*command, "scorecard"], env=environment, capture_output=True, text=True).stdout
     assert scorecard.startswith("no claim has a recorded run"), "a template counts for nothing"
-    assert "a draft, which counts for nothing" in scorecard
+    assert "a draft, which does not count" in scorecard

@@ -146,14 +146,14 @@ def test_the_page_shows_all_that_a_reader_needs_to_doubt_a_verdict():
     for shown in ("✓ reproduced (size)", "how tested", "full: ", "larger: ", "quick: ", "= agrees"):
         assert shown in row, shown
     assert "not checked against a source" in page[page.index("It is faster.") :]
-    assert "2 checks of our apparatus, which count for nothing" in page
+    assert "2 checks of our setup, which do not count" in page
     assert "2 of 3 figures, tables and theorems tested" in page
 
 
 def test_the_page_has_a_row_for_every_claim_with_or_without_a_record():
     page = scorecard.as_html([(CARD, {})])
     assert page.count('data-verdict="not measured"') == len(CARD.claims)
-    assert "no recorded run beyond quick, so it counts for nothing yet" in page
+    assert "no recorded run beyond quick, so it does not count yet" in page
     hostile = CARD.model_copy(update={"title": '"><script>'})
     assert "<script>" not in scorecard.as_html([(hostile, RUNS)])
     assert "<processor>" not in scorecard.runs_html(CHAPTERS)

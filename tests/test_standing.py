@@ -91,5 +91,5 @@ def test_a_draft_and_a_chapter_without_a_recorded_run_count_for_nothing():
     draft = (CARD.model_copy(update={"draft": True}), {"full": record("full")})
     unrecorded = (CARD, {"quick": record("quick")})
     assert standing.tally([*counted, draft, unrecorded]) == standing.tally(counted)
-    assert standing.chapter_headline(*draft) == "a draft, which counts for nothing"
+    assert standing.chapter_headline(*draft) == "a draft, which does not count"
     assert "no recorded run beyond quick" in standing.chapter_headline(*unrecorded)

@@ -248,7 +248,7 @@ def test_a_lost_worker_and_a_lost_scheduler_change_nothing(chapter, tmp_path):
         first.wait(timeout=120)
     problem = said.read_text()
     assert first.returncode == 1, problem
-    assert "the same command goes on from there" in problem
+    assert "the same command resumes the sweep" in problem
     before = finished()
     assert 3 <= len(before) < 6
     with cluster(port, 2, tmp_path):

@@ -1,4 +1,4 @@
-"""The Sphinx extension of the API reference: legible signatures and valid HTML."""
+"""The Sphinx extension of the API reference: readable signatures and valid HTML."""
 
 import enum
 import re
@@ -21,7 +21,7 @@ def skip_generated(app: Sphinx, what: str, name: str, member: Any, skip: bool, o
 def shorten_signature(
     app: Sphinx, what: str, name: str, member: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Show an enumeration by its value alone; Python's own signature is that of the functional form."""
+    """Show only the value of an enumeration. The signature from Python is that of the functional API."""
     if what == "class" and isinstance(member, enum.EnumMeta):
         return "(value)", returned
     return None
@@ -39,7 +39,7 @@ def _as_blocks(found: re.Match[str]) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect to Sphinx, which calls this."""
+    """Register the extension. Sphinx calls this function."""
     app.connect("autodoc-skip-member", skip_generated)
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("html-page-context", fix_parameter_lists)

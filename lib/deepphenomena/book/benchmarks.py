@@ -1,4 +1,4 @@
-"""The table of the library's speed beside its peers, from `make bench`."""
+"""The benchmark table of the library and its alternatives, from `make bench`."""
 
 import html
 
@@ -6,7 +6,7 @@ from deepphenomena.book import tables
 
 
 def benchmarks_html(results: dict) -> str:
-    """The recorded benchmarks: ours beside the best peer, whether the ratio asked for is reached, and on what."""
+    """Return the recorded benchmarks: ours, the fastest alternative, the target ratio, and the hardware."""
     peak = next((row["gigaflops"] for row in results["rows"] if row["best_peer"] is None), None)
     rows = []
     for row in results["rows"]:

@@ -1,4 +1,4 @@
-"""Cards: what a chapter declares before anything runs: the paper, the parameters, the presets, the claims."""
+"""Cards: the declarations of a chapter before any run: paper, parameters, presets, claims."""
 
 import functools
 from pathlib import Path
@@ -16,11 +16,11 @@ from deepphenomena.runtime.errors import InputError, unknown
 Slug = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 QUICK = "quick"  # the preset without overrides: the card's defaults
-SMOKE = "smoke"  # the preset that only shows that every line runs; it is never judged
+SMOKE = "smoke"  # the preset that only checks that every line runs; it is never judged
 
-# What the first edition of cards did not have, with what an author has to write.
+# Fields that the first edition of cards did not have, with instructions for authors.
 _NEW_IN_THIS_EDITION = {
-    "basis": "state where the bound comes from, basis: number or basis: direction",
+    "basis": "state the source of the bound, basis: number or basis: direction",
     "order": "list the presets from quick to the one nearest the paper, order: [quick, full]",
     "coverage": "list every figure, table and theorem of the paper with the claims that test it",
 }
@@ -31,7 +31,7 @@ class _Declared(pydantic.BaseModel):
 
 
 class Precision(_Declared):
-    """The half-width expected of a claim's interval, and the margin from the paper's number to the bound."""
+    """The expected half-width of the interval of a claim, and the margin from the paper's number to the bound."""
 
     half_width: float = pydantic.Field(gt=0)
     margin: float = pydantic.Field(gt=0)
@@ -46,10 +46,10 @@ class Power(_Declared):
     """The plan of a recorded run, made before it.
 
     Attributes:
-        seeds: how many seeds the run takes.
-        drafts: the first and last seed that drafts used; a recorded run refuses them.
-        note: what was planned and from which drafts.
-        expected: the precision that the plan expects, for each claim that it names.
+        seeds: number of seeds of the run.
+        drafts: first and last seed of the drafts; a recorded run refuses them.
+        note: the plan, and the drafts that it is based on.
+        expected: the expected precision, for each claim that the plan names.
     """
 
     seeds: int = pydantic.Field(ge=1)
@@ -59,16 +59,16 @@ class Power(_Declared):
 
 
 class Card(_Declared):
-    """What a chapter declares. It never computes.
+    """The declarations of a chapter.
 
     Attributes:
-        draft: whether the chapter is still being written; a draft counts for nothing.
-        order: its presets from quick to the one nearest the paper; smoke has no place in it.
+        draft: whether the chapter is not finished; drafts do not count.
+        order: the presets from quick to the one nearest the paper, without smoke.
         power: the plan for each recorded preset.
-        rules: what parameters must satisfy together.
-        claims: what the paper asserts.
-        checks: what validates our apparatus.
-        coverage: what became of every figure, table and theorem of the paper.
+        rules: constraints across parameters.
+        claims: the claims of the paper.
+        checks: checks of our setup.
+        coverage: how each figure, table and theorem of the paper is tested.
     """
 
     slug: Slug
@@ -94,7 +94,7 @@ class Card(_Declared):
         ids = [measured.id for measured in self.measured]
         for measured in self.measured:
             if ids.count(measured.id) > 1:
-                raise ValueError(f"id '{measured.id}' stands twice; the ids of claims and checks must differ")
+                raise ValueError(f"id '{measured.id}' appears twice; the ids of claims and checks must differ")
             for preset in set(measured.expect) - {QUICK, *self.presets}:
                 raise unknown(f"preset in '{measured.id}'", preset, [QUICK, *self.presets])
         self.coverage.check(claim.id for claim in self.claims)
@@ -104,12 +104,12 @@ class Card(_Declared):
 
     def _check_parameters(self) -> None:
         if QUICK in self.presets:
-            raise ValueError(f"preset '{QUICK}' is the defaults and takes no overrides; change the defaults instead")
+            raise ValueError(f"preset '{QUICK}' is the defaults and has no overrides; change the defaults instead")
         for name in ("seeds", "first_seed"):
             if name not in self.parameters or self.parameters[name].type != "int":
-                raise ValueError(f"parameter '{name}' of type int is missing; every stochastic number needs its seeds")
+                raise ValueError(f"parameter '{name}' of type int is missing; every stochastic number needs seeds")
         if "preset" in self.parameters:
-            raise ValueError("parameter 'preset' is every notebook's own; give this one another name")
+            raise ValueError("parameter 'preset' is reserved; give this parameter another name")
         for preset, overrides in self.presets.items():
             for name, value in overrides.items():
                 if name not in self.parameters:
@@ -142,15 +142,15 @@ class Card(_Declared):
 
     @property
     def measured(self) -> list[Claim | Check]:
-        """All that a run measures: the claims, then the checks."""
+        """All measured quantities of a run: the claims, then the checks."""
         return [*self.claims, *self.checks]
 
     def find(self, measured_id: str) -> Claim | Check:
-        """The claim or check of this id; InputError names those there are."""
+        """Return the claim or check with this id. Raise InputError with the known ids if there is none."""
         return self._find("claim or check", measured_id, self.measured)
 
     def claim(self, claim_id: str) -> Claim:
-        """The claim of this id; InputError names those there are."""
+        """Return the claim with this id. Raise InputError with the known ids if there is none."""
         return self._find("claim", claim_id, self.claims)
 
     def _find(self, kind: str, wanted: str, among: list) -> Any:
@@ -160,7 +160,7 @@ class Card(_Declared):
         raise unknown(f"{kind} of {self.slug}", wanted, [measured.id for measured in among])
 
     def values(self, preset: str = QUICK, overrides: dict[str, Any] | None = None) -> dict[str, Value]:
-        """Every parameter's value under a preset and overrides, checked: InputError names what cannot be."""
+        """Return the checked value of every parameter for a preset and overrides. Raise InputError for bad values."""
         if preset != QUICK and preset not in self.presets:
             raise unknown(f"preset of {self.slug}", preset, [QUICK, *self.presets])
         chosen = {name: parameter.check(parameter.default) for name, parameter in self.parameters.items()}
@@ -176,7 +176,7 @@ class Card(_Declared):
         return chosen
 
     def parse(self, name: str, text: str) -> Value:
-        """A parameter's value from its text on the command line; InputError as for `values`."""
+        """Parse the value of a parameter from the command line. Raise InputError as `values` does."""
         if name not in self.parameters:
             raise unknown(f"parameter of {self.slug}", name, self.parameters)
         try:
@@ -193,12 +193,12 @@ class Card(_Declared):
 
 
 def slugs() -> list[str]:
-    """The slugs of all chapters that have a card, sorted."""
+    """Return the sorted slugs of all chapters with a card."""
     return sorted(_paths())
 
 
 def path(slug: str) -> Path:
-    """Where the card of a chapter lies; the notebook lies beside it under the same name."""
+    """Return the path of the card of a chapter. The notebook is next to it, with the same name."""
     found = _paths()
     if slug not in found:
         raise unknown("chapter", slug, found)
@@ -206,12 +206,12 @@ def path(slug: str) -> Path:
 
 
 def load(slug: str) -> Card:
-    """The card of a chapter. InputError for an unknown chapter or a card that does not hold together."""
+    """Return the card of a chapter. Raise InputError for an unknown chapter or an inconsistent card."""
     return read(path(slug))
 
 
 def read(file: Path) -> Card:
-    """The card in a YAML file. InputError names the file, the key and the fix."""
+    """Return the card in a YAML file. Raise InputError with the file, the key and the fix if it is invalid."""
     return _parse(file, file.read_text(encoding="utf-8"))
 
 
@@ -237,7 +237,7 @@ def _parse(file: Path, text: str) -> Card:
 
 
 def _explain(error: pydantic.ValidationError, content: Any) -> str:
-    """The first fault in one line; what a card of the first edition lacks comes with the way to migrate it."""
+    """Return the first fault in one line. For a card of the first edition, say how to migrate it."""
     for fault in error.errors():
         field = fault["loc"][-1] if fault["loc"] else None
         if fault["type"] == "missing" and field in _NEW_IN_THIS_EDITION:
@@ -245,5 +245,5 @@ def _explain(error: pydantic.ValidationError, content: Any) -> str:
                 f"claim '{content['claims'][fault['loc'][1]].get('id')}'" if fault["loc"][0] == "claims" else "the card"
             )
             hint = _NEW_IN_THIS_EDITION[field]
-            return f"{of} lacks the field '{field}', which cards need since their second edition: {hint}"
+            return f"{of} lacks the field '{field}', which is required since the second edition of cards: {hint}"
     return documents.explain(error, Card)

@@ -1,7 +1,7 @@
-"""Claims of the paper, checks of our apparatus, and what a measurement says of either.
+"""Claims of the paper, checks of our setup, and the verdicts of measurements.
 
-A claim is a sentence of the paper; a check validates our own apparatus and never counts as a reproduction. Both name
-one quantity and what is expected of it. Verdicts are always computed, never written by hand.
+A claim is a sentence of the paper. A check validates our own setup and never counts as a reproduction. Both name one
+quantity and its expectation. Verdicts are always computed, never written by hand.
 """
 
 import enum
@@ -16,7 +16,7 @@ from deepphenomena.runtime.statistics import MINIMUM_SEEDS, Estimate, Scale, est
 
 
 class Verdict(enum.StrEnum):
-    """What measurements say of a claim."""
+    """The verdict of measurements on a claim."""
 
     REPRODUCED_SIZE = "reproduced (size)"
     REPRODUCED_DIRECTION = "reproduced (direction)"
@@ -27,14 +27,14 @@ class Verdict(enum.StrEnum):
 
     @property
     def holds(self) -> bool | None:
-        """Whether the claim was found to hold; None where nothing was decided."""
+        """Whether the claim holds; None if it is not decided."""
         if self in (Verdict.REPRODUCED_SIZE, Verdict.REPRODUCED_DIRECTION):
             return True
         return False if self is Verdict.NOT_REPRODUCED else None
 
 
 class CheckVerdict(enum.StrEnum):
-    """What measurements say of a check."""
+    """The verdict of measurements on a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -47,7 +47,7 @@ class _Declared(pydantic.BaseModel):
 
 
 class Expectation(_Declared):
-    """Where the measured quantity must lie: a lower bound, an upper bound, or both.
+    """The bounds of a measured quantity: a lower bound, an upper bound, or both.
 
     A sign with a margin is a bound (`at_least: 0.03`); "as good as" is two-sided (`between: [-0.02, 0.02]`).
     """
@@ -68,7 +68,7 @@ class Expectation(_Declared):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """(lower, upper), infinite on an open side."""
+        """(lower, upper); an open side is infinite."""
         if self.between is not None:
             return self.between
         return (
@@ -83,7 +83,7 @@ class Expectation(_Declared):
 
 
 class PaperNumber(_Declared):
-    """The paper's own number for a quantity, in its unit, with its uncertainty and its place in the paper."""
+    """The paper's number for a quantity, in its unit, with its uncertainty and its source in the paper."""
 
     value: float
     low: float | None = None
@@ -99,14 +99,14 @@ class PaperNumber(_Declared):
 
 
 class Measured(_Declared):
-    """What a claim and a check have in common.
+    """The common fields of claims and checks.
 
     Attributes:
-        quantity: what is measured, one value per seed.
-        timed: a clock measures it. A busy machine may change its verdict, so a stored notebook is not held to it.
-        exact: it does not depend on a seed: one value, no interval.
-        scale: the scale of its mean and interval.
-        expect: an expectation for the quick preset and for every other preset that needs its own.
+        quantity: the measured quantity, one value per seed.
+        timed: the quantity is a time. Its verdict can change on a busy machine, so tests do not compare it.
+        exact: the quantity does not depend on a seed: one value, no interval.
+        scale: the scale of the mean and the interval.
+        expect: an expectation for the quick preset and for every preset that differs from it.
     """
 
     id: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -124,7 +124,7 @@ class Measured(_Declared):
         return self
 
     def expectation(self, preset: str) -> Expectation:
-        """The expectation under a preset; the quick one where the preset has none of its own."""
+        """Return the expectation for a preset; the one for quick if the preset has none."""
         return self.expect.get(preset, self.expect["quick"])
 
 
@@ -133,12 +133,12 @@ class Claim(Measured):
 
     Attributes:
         claim: one sentence that makes sense on its own.
-        where: the section, figure or table in which the paper makes it.
-        reported: the paper's number as text; None where it gives none.
-        paper: the paper's number as a number, where it has one in the unit of `quantity`.
-        basis: `number` where the bound is the paper's number with its uncertainty, `direction` where the paper gives a
-            sign or an order and the bound is 0 or a stated margin.
-        unverified: the place or the number could not be checked against a source.
+        where: the section, figure or table of the paper with the claim.
+        reported: the paper's number as text, or None.
+        paper: the paper's number in the unit of `quantity`, or None.
+        basis: `number` if the bound is the paper's number with its uncertainty; `direction` if the paper gives a sign
+            or an order, and the bound is 0 or a stated margin.
+        unverified: the place or the number could not be checked in a source.
     """
 
     claim: str
@@ -149,7 +149,7 @@ class Claim(Measured):
     unverified: bool = False
 
     def verdict(self, holds: bool | None) -> Verdict:
-        """The verdict that a judgement amounts to for this claim."""
+        """Return the verdict of this claim for a judgement."""
         if holds is None:
             return Verdict.INCONCLUSIVE
         if not holds:
@@ -158,28 +158,28 @@ class Claim(Measured):
 
 
 class Check(Measured):
-    """One check of our apparatus: an identity, a definition, a cost, or an extension of ours. It never counts.
+    """One check of our setup: an identity, a definition, a cost, or an extension of ours. It never counts.
 
     Attributes:
         check: one sentence.
-        why: what could not be trusted if it failed.
+        why: what is not reliable if it fails.
     """
 
     check: str
     why: str | None = None
 
     def verdict(self, holds: bool | None) -> CheckVerdict:
-        """The verdict that a judgement amounts to for this check."""
+        """Return the verdict of this check for a judgement."""
         return {True: CheckVerdict.PASSED, False: CheckVerdict.FAILED, None: CheckVerdict.UNDECIDED}[holds]
 
 
 class Sample(_Declared):
-    """What a notebook hands over for a claim or a check.
+    """The measurements of a claim or a check.
 
     Attributes:
-        values: one per seed, or a single one where the quantity is exact; None stands for a value that is not finite.
-        resolution: how far a value may lie from the truth (grid, bisection, step counter), one number or one per seed.
-        censored: True where a value was cut off before the quantity was reached; None where none was.
+        values: one per seed, or a single value if the quantity is exact; None for a value that is not finite.
+        resolution: the maximum error of a value (grid, bisection, step counter), one number or one per seed.
+        censored: True for values that were cut off; None if no value was.
     """
 
     values: list[float | None] = []
@@ -187,7 +187,7 @@ class Sample(_Declared):
     censored: list[bool] | None = None
 
     def estimate(self, measured: Measured) -> Estimate:
-        """Mean and interval on the scale of what is measured."""
+        """Return the mean and the interval on the scale of the quantity."""
         values = [math.nan if value is None else value for value in self.values]
         if measured.exact and len(values) == 1:
             step = float(np.max(self.resolution))
@@ -198,17 +198,17 @@ class Sample(_Declared):
 
 
 class Judgement(NamedTuple):
-    """Whether an expectation holds (None: undecided), and why, in one line."""
+    """Whether an expectation holds (None: undecided), and the reason in one line."""
 
     holds: bool | None
     reason: str
 
 
 def judge(measured: Measured, sample: Sample, expectation: Expectation, *, null: Sample | None = None) -> Judgement:
-    """Compare an interval with an expectation: wholly inside holds, wholly outside does not, across it is undecided.
+    """Compare an interval with an expectation: inside, it holds; outside, it does not; across a bound, it is undecided.
 
-    Some samples decide nothing whatever their interval: values that were cut off, that are not finite, that are all the
-    same number, fewer than three seeds, and a quantity that a null model (`null`) meets as well.
+    Some samples are undecided with any interval: values that were cut off, that are not finite or that are all equal,
+    fewer than three seeds, and a quantity for which a null model (`null`) also meets the expectation.
     """
     values = sample.values
     if not values:
@@ -241,5 +241,5 @@ def judge(measured: Measured, sample: Sample, expectation: Expectation, *, null:
 
 
 def stacked(values: Sequence[float]) -> list[float | None]:
-    """Values as a sample keeps them: None for what is not finite."""
+    """Return values in the form of a sample: None for values that are not finite."""
     return [float(value) if math.isfinite(value) else None for value in values]

@@ -13,12 +13,12 @@ COLUMNS = ("Claim", "Verdict of record", "Paper and bound", "Ours, every run")
 
 
 def claims_html(card: Card, by_preset: Mapping[str, Record], this: Record | None = None) -> str:
-    """A chapter's claims, checks and coverage, as its page and its notebook show them.
+    """Return the claims, checks and coverage of a chapter, for its page and its notebook.
 
     Args:
         card: the chapter's card.
         by_preset: the recorded runs and the quick run, by preset.
-        this: a run that is neither, shown beside them: one with other parameters.
+        this: another run to show next to them, with modified parameters.
     """
     runs = [*by_preset.values(), *([this] if this else [])]
     rows = [claim_row(card, claim, by_preset, this=this) for claim in card.claims]
@@ -41,7 +41,7 @@ def claims_html(card: Card, by_preset: Mapping[str, Record], this: Record | None
 def claim_row(
     card: Card, claim: Claim, by_preset: Mapping[str, Record], *, this: Record | None = None, page: str = ""
 ) -> str:
-    """A claim's row; `page` is its chapter's address where the row stands on another page."""
+    """Return the row of a claim. `page` is the address of its chapter if the row is on another page."""
     stands = standing.of_claim(card, claim.id, by_preset)
     agrees = standing.agreement(card, claim.id, by_preset)
     bound = stands.outcome.expectation if stands.outcome else claim.expectation(this.preset if this else QUICK)
@@ -72,7 +72,7 @@ def _paper(claim: Claim, bound: Expectation) -> str:
 def _runs(
     card: Card, claim: Claim, by_preset: Mapping[str, Record], agrees: Agreement | None, this: Record | None
 ) -> str:
-    """What is measured, then every recorded run nearest the paper first, the quick run, and a run beside them."""
+    """Return the quantity, all recorded runs (nearest the paper first), the quick run, and an additional run."""
     lines = [_run(claim, run) for run in standing.recorded_runs(card, by_preset)]
     if agrees:
         lines.append(f"quick: {_value(claim, by_preset[QUICK].outcome(claim.id))}<br>{tables.verdict_html(agrees)}")
@@ -104,7 +104,7 @@ def _value(claim: Claim, found: Outcome) -> str:
 
 
 def checks_html(card: Card, runs: Sequence[Record]) -> str:
-    """The checks of our apparatus, folded: they never count as reproduced claims."""
+    """Return the folded table of our checks, which never count as reproduced claims."""
     if not card.checks:
         return ""
     columns = "".join(map(tables.column, ("Check", "Measured quantity", "Bound", *map(tables.run_name, runs))))
@@ -117,8 +117,8 @@ def checks_html(card: Card, runs: Sequence[Record]) -> str:
         for check in card.checks
     ]
     failed = {check.id for run in runs for check in run.checks if check.verdict is CheckVerdict.FAILED}
-    summary = f"{len(card.checks)} checks of our apparatus, {len(failed) or 'none'} failed"
-    return tables.folded(summary, tables.scrolling("Checks of our apparatus", columns, tables.body(rows)))
+    summary = f"{len(card.checks)} checks of our setup, {len(failed) or 'none'} failed"
+    return tables.folded(summary, tables.scrolling("Checks of our setup", columns, tables.body(rows)))
 
 
 def _check_cell(check: Check, run: Record) -> str:
@@ -130,7 +130,7 @@ def _check_cell(check: Check, run: Record) -> str:
 
 
 def coverage_html(card: Card) -> str:
-    """What became of every figure, table and theorem of the paper, folded."""
+    """Return the folded table of all figures, tables and theorems of the paper and how they are tested."""
     rows = [
         f'<tr><th scope="row">{html.escape(item.item)}</th>{tables.cell(item.shows)}<td>{_tested(item)}</td></tr>'
         for item in card.coverage.items
@@ -151,7 +151,7 @@ def _tested(item) -> str:
 
 
 def claims_text(card: Card, record: Record) -> str:
-    """A record's claims and checks as plain text for a terminal: verdict, id, measured and expected."""
+    """Return claims and checks of a record as text for a terminal: verdict, id, measured and expected."""
     lines = [f"{card.title} ({tables.run_name(record)})"]
     for measured in card.measured:
         found = record.outcome(measured.id)
@@ -171,12 +171,12 @@ def claims_text(card: Card, record: Record) -> str:
     if record.void:
         lines.append(f"  no verdict counts: {record.void}")
     elif record.preset == QUICK:
-        lines.append("  a quick run has no share in any headline; it is compared with the recorded runs")
+        lines.append("  a quick run does not count in any headline; it is only compared with the recorded runs")
     return "\n".join(lines)
 
 
 def summary_text(card: Card, record: Record) -> str:
-    """Verdict (of what no clock measures), id and expectation of every claim and check: what nbval compares."""
+    """Return verdict (unless timed), id and expectation of every claim and check, which nbval compares."""
     rows = [
         (
             "timed" if measured.timed else record.outcome(measured.id).verdict,

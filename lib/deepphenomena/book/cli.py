@@ -1,6 +1,6 @@
 """The `deepphenomena` command.
 
-Each command imports what it needs when it runs, so that help, the version and a typing error appear at once.
+Each command imports its dependencies when it runs, so that help, version and usage errors appear immediately.
 """
 
 import signal
@@ -20,7 +20,7 @@ _SECONDS_TO_STOP = 10  # more than a kernel needs to shut down
 
 
 class _Parameter(click.ParamType):
-    """`name=value`, split here and checked against the card where the chapter is known."""
+    """`name=value`. It is split here and checked against the card later."""
 
     name = "name=value"
 
@@ -66,7 +66,7 @@ def list_chapters() -> None:
 @command.command()
 @click.argument("slug")
 @_PRESET
-@click.option("-p", "parameters", type=_Parameter(), multiple=True, help="Override a parameter; may be repeated.")
+@click.option("-p", "parameters", type=_Parameter(), multiple=True, help="Override a parameter; can be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the executed notebook.")
 def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Path | None) -> None:
     """Run a chapter and print its verdicts."""
@@ -82,9 +82,9 @@ def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Pa
 @command.command()
 @click.argument("slug")
 @_PRESET
-@click.option("--reuse-seeds", metavar="REASON", help="Record on seeds of an earlier attempt; the reason is shown.")
+@click.option("--reuse-seeds", metavar="REASON", help="Record with seeds of an earlier attempt; the reason is shown.")
 def record(slug: str, preset: str, reuse_seeds: str | None) -> None:
-    """Run a chapter and keep its record in data/results/ (quick: its outputs in the notebook, too)."""
+    """Run a chapter and write its record to data/results/ (quick: also its outputs to the notebook)."""
     from deepphenomena.book import cards, claims_table, runner
 
     file, made = runner.record(slug, preset=preset, reuse=reuse_seeds)
@@ -104,11 +104,9 @@ def parameters(slug: str) -> None:
 @command.command()
 @click.argument("slug")
 @click.option("--paper", required=True, metavar="arXiv:NUMBER", help="The paper that the chapter re-runs.")
-@click.option(
-    "--part", default="training-dynamics", show_default=True, help="The part of the book, as a folder's name."
-)
+@click.option("--part", default="training-dynamics", show_default=True, help="The part of the book, as a folder name.")
 def new(slug: str, paper: str, part: str) -> None:
-    """Write a new chapter from the template and record its quick run. It is a draft, which counts for nothing."""
+    """Write a new chapter from the template and record its quick run. It is a draft, which does not count."""
     from deepphenomena.book import new_chapter, runner
 
     card = new_chapter.write(slug, paper=paper, part=part)
@@ -124,9 +122,9 @@ def new(slug: str, paper: str, part: str) -> None:
 )
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:8786; this machine by default.")
 @click.option("--workers", type=click.IntRange(1), help="Workers on this machine; one for every two cores by default.")
-@click.option("--out", metavar="FOLDER", help="Where the runs are kept: a folder, or s3://bucket/folder.")
+@click.option("--out", metavar="FOLDER", help="Where to keep the runs: a folder, or s3://bucket/folder.")
 def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, workers: int | None, out: str | None):
-    """Run a chapter at every point of a grid of parameters; finished runs are never run again."""
+    """Run a chapter at every point of a grid of parameters. Finished runs are never repeated."""
     from deepphenomena.book import runner, sweeps
 
     out = out or str(runner.default_output(slug, preset, {}).parents[1] / "sweeps")
@@ -141,7 +139,7 @@ def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, work
 
 
 @command.command()
-@click.option("--stage", type=click.Path(path_type=Path), required=True, help="The folder that takes the notebooks.")
+@click.option("--stage", type=click.Path(path_type=Path), required=True, help="The folder for the notebooks.")
 def reproduce(stage: Path) -> None:
     """Run every chapter at quick scale into STAGE/<part>/<slug>.ipynb."""
     from deepphenomena.book import cards, runner
@@ -158,7 +156,7 @@ def reproduce(stage: Path) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show_scorecard(runs: Path | None, as_json: bool) -> None:
-    """Print every chapter's claims, verdicts and what moved since the last record, from cards and records alone."""
+    """Print the claims and verdicts of every chapter, and what changed since the last record."""
     from deepphenomena.book import runner, scorecard, scorecard_json
 
     collected = runner.collect(runs)
@@ -170,7 +168,7 @@ def _literal(value: "Value") -> str:
 
 
 def main() -> None:
-    """Run the command: what a person got wrong is one line and exit status 2; a run that stopped 1; Ctrl-C 130."""
+    """Run the command. Exit with status 2 and one line for user errors, 1 for failed runs, 130 for Ctrl-C."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGALRM, _interrupt)
     try:
@@ -183,11 +181,11 @@ def main() -> None:
         _fail(f"{error.format_message()} See 'deepphenomena --help'.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         signal.alarm(0)
-        _fail("interrupted: nothing half-written; the same command resumes from its last checkpoint", 130)
+        _fail("interrupted: no file is incomplete; the same command resumes from its last checkpoint", 130)
 
 
 def _interrupt(*_: Any) -> None:
-    """Stop, and again after some seconds: an interrupt that falls into a destructor or a callback is lost there."""
+    """Interrupt now and again after some seconds: an interrupt inside a destructor or a callback is lost."""
     signal.alarm(_SECONDS_TO_STOP)
     raise KeyboardInterrupt
 

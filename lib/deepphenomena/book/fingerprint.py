@@ -1,7 +1,7 @@
-"""Fingerprints: whether a chapter's stored outputs still belong to its code, card, library, data and versions.
+"""Fingerprints: check whether the stored outputs of a chapter match its code, card, library, data and versions.
 
-`deepphenomena record` leaves a fingerprint in the notebook's metadata; `changed` compares it with the files as they are
-now. Comments and docstrings do not count, because they change no output.
+`deepphenomena record` writes a fingerprint to the metadata of the notebook; `changed` compares it with the current
+files. Comments and docstrings are ignored, because they do not change outputs.
 """
 
 import ast
@@ -19,14 +19,14 @@ from deepphenomena.book.cards import Card
 from deepphenomena.book.provenance import package_version
 from deepphenomena.runtime import paths
 
-KEY = "deepphenomena"  # of a notebook's metadata
-MODULES = "modules"  # of the metadata of a record's output
-# The numerical stack: another version may change a number.
+KEY = "deepphenomena"  # in the metadata of a notebook
+MODULES = "modules"  # in the metadata of the output with a record
+# The numerical stack: another version can change a number.
 PACKAGES = ("flax", "jax", "jaxlib", "matplotlib", "numpy", "optax", "pandas", "scikit-learn", "scipy", "seaborn")
 
 
 def modules_loaded() -> list[str]:
-    """The library's modules that this process has imported: what a run depends on, sorted."""
+    """Return the sorted modules of this library that the process has imported. A run depends on them."""
     return sorted(
         name
         for name, module in sys.modules.items()
@@ -35,11 +35,11 @@ def modules_loaded() -> list[str]:
 
 
 def fingerprint(notebook: NotebookNode, card: Card) -> dict[str, str]:
-    """Digests of what the outputs of an executed notebook depend on.
+    """Return digests of everything that the outputs of an executed notebook depend on.
 
     Args:
-        notebook: with the output of `run.verdict()`, which names the library's modules that the run imported.
-        card: the chapter's card.
+        notebook: with the output of `run.verdict()`, which lists the modules of this library that the run imported.
+        card: the card of the chapter.
 
     Returns:
         {"notebook", "card", "mutations", "library", "data", "versions": digest}.
@@ -55,18 +55,18 @@ def fingerprint(notebook: NotebookNode, card: Card) -> dict[str, str]:
 
 
 def stamp(notebook: NotebookNode, card: Card) -> None:
-    """Leave the fingerprint in an executed notebook's metadata."""
+    """Write the fingerprint to the metadata of an executed notebook."""
     notebook.metadata[KEY] = {"fingerprint": fingerprint(notebook, card)}
 
 
 def changed(notebook: NotebookNode, card: Card) -> list[str]:
-    """What has changed since the notebook's outputs were stored, as `fingerprint` names it; empty where nothing has."""
+    """Return the keys of `fingerprint` that have changed since the outputs of the notebook were stored."""
     stored = notebook.metadata.get(KEY, {}).get("fingerprint", {})
     return [name for name, digest in fingerprint(notebook, card).items() if stored.get(name) != digest]
 
 
 def _modules(notebook: NotebookNode) -> list[str]:
-    """The modules that the stored run imported; none where it does not say."""
+    """Return the modules that the stored run imported, or no modules if they are not recorded."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if records.MIME in output.get("data", {}):
@@ -75,7 +75,7 @@ def _modules(notebook: NotebookNode) -> list[str]:
 
 
 def _source(module: str) -> str:
-    """The text of one of the library's modules; empty where it is gone."""
+    """Return the text of a module of this library, or an empty text if it no longer exists."""
     file = Path(paths.__file__).parents[1].joinpath(*module.split(".")[1:])
     for candidate in (file.with_suffix(".py"), file / "__init__.py"):
         if candidate.is_file():
@@ -84,7 +84,7 @@ def _source(module: str) -> str:
 
 
 def _code(source: str) -> str:
-    """Python without comments and docstrings; a notebook's cell with a magic command as it is."""
+    """Return Python code without comments and docstrings. A cell with a magic command is returned unchanged."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -102,13 +102,13 @@ def _code(source: str) -> str:
 
 
 def _mutations(card: Card) -> str:
-    """The text of the file of mutations beside the card; empty where there is none."""
+    """Return the text of the mutations file next to the card, or an empty text if there is none."""
     file = cards.path(card.slug).with_suffix(".mutations.yml")
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _data(names: list[str]) -> dict[str, str]:
-    """Digests of the catalogue and of the embedded files of these datasets."""
+    """Return digests of the catalogue and of the embedded files of these datasets."""
     files = [paths.data() / "datasets.yaml"]
     files += [file for name in names for file in sorted((paths.data() / "embedded").glob(f"{name}*"))]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

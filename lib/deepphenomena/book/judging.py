@@ -1,4 +1,4 @@
-"""Judging: from what a notebook handed over to outcomes, with what makes a whole run count for nothing."""
+"""Judging: outcomes from measurements, and the conditions that void a run."""
 
 from deepphenomena.book.cards import SMOKE, Card
 from deepphenomena.book.claims import Check, CheckVerdict, Claim, Sample, Verdict, judge
@@ -6,7 +6,7 @@ from deepphenomena.book.records import Outcome, Reference
 
 
 def outcome(measured: Claim | Check, preset: str, sample: Sample | None, null: tuple[str, Sample] | None) -> Outcome:
-    """The outcome of a claim or check under a preset; `null` names a null model and what it scores."""
+    """Return the outcome of a claim or check for a preset. `null` is the name and the score of a null model."""
     sample = sample or Sample()
     expectation = measured.expectation(preset)
     judgement = judge(measured, sample, expectation, null=null and null[1])
@@ -27,10 +27,10 @@ def outcome(measured: Claim | Check, preset: str, sample: Sample | None, null: t
 def judged(
     card: Card, preset: str, samples: dict[str, Sample], nulls: dict[str, tuple[str, Sample]]
 ) -> tuple[list[Outcome], list[Outcome], str | None]:
-    """(outcomes of the claims, outcomes of the checks, why they are void) of a run.
+    """Return (outcomes of the claims, outcomes of the checks, reason why they are void) of a run.
 
-    A failing check voids the run: its claims are then not measured, with the reason. A timed check does not, for a busy
-    machine may fail it. Nothing of a smoke run is judged.
+    A failing check voids the run: its claims are then not measured. A timed check does not, because it can fail on a
+    busy machine. Smoke runs are not judged.
     """
     claims, checks = (
         [outcome(one, preset, samples.get(one.id), nulls.get(one.id)) for one in kind]

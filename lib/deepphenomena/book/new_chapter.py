@@ -1,4 +1,4 @@
-"""A new chapter: a card that holds together and a notebook that runs, to be filled."""
+"""Create a new chapter: a valid card and a notebook that runs, to be replaced."""
 
 import re
 from pathlib import Path
@@ -15,21 +15,21 @@ _PART = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
 def write(slug: str, *, paper: str, part: str) -> Path:
-    """Write a chapter's card and notebook, its place in `_toc.yml` and its entry in `references.bib`.
+    """Write the card and the notebook of a chapter, and its entries in `_toc.yml` and `references.bib`.
 
-    The template measures something small and real, so that the chapter runs, is tested and stands in the book from its
-    first minute; every line of it is there to be replaced.
+    The template measures a small real quantity, so that the new chapter runs and appears in the book. Replace every
+    line of it.
 
     Args:
-        slug: the chapter's name, which is also its files'.
-        paper: its arXiv number, `arXiv:1806.05393`.
-        part: the part of the book, in the form of a folder: `training-dynamics`.
+        slug: the name of the chapter and its files.
+        paper: the arXiv number, for example `arXiv:1806.05393`.
+        part: the part of the book, as a folder name, for example `training-dynamics`.
 
     Returns:
-        The card's path.
+        The path of the card.
 
     Raises:
-        InputError: a name that cannot be or is taken, a number that arXiv does not give, or no clone to write into.
+        InputError: an invalid or existing name, an impossible arXiv number, or no clone to write into.
     """
     root = paths.repository()
     if root is None:
@@ -37,7 +37,7 @@ def write(slug: str, *, paper: str, part: str) -> Path:
     if not _SLUG.fullmatch(slug):
         raise InputError(f"chapter '{slug}': small letters, digits and underscores only, for example deep_bootstrap")
     if slug in cards.slugs():
-        raise InputError(f"chapter '{slug}' is there already ({cards.path(slug)}); choose another name")
+        raise InputError(f"chapter '{slug}' already exists ({cards.path(slug)}); choose another name")
     if not _PART.fullmatch(part):
         raise InputError(f"part '{part}': small words joined by hyphens, for example training-dynamics")
     try:
@@ -60,7 +60,7 @@ def _filled(name: str, words: dict[str, str]) -> str:
 
 
 def _with_chapter(toc: str, part: str, slug: str) -> str:
-    """The table of contents with a chapter at the end of its part; a part that is new comes last."""
+    """Return the table of contents with the chapter at the end of its part. A new part is added at the end."""
     caption, entry = f"  - caption: {part.replace('-', ' ').capitalize()}", f"      - file: chapters/{part}/{slug}"
     lines = toc.rstrip().splitlines()
     if caption not in lines:

@@ -1,4 +1,4 @@
-"""The paper that a chapter re-runs: who wrote it, where it lies, and what became of each of its figures and tables."""
+"""The paper that a chapter re-runs: authors, address, and the coverage of its figures and tables."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ class _Declared(pydantic.BaseModel):
 
 
 def arxiv_number(text: str) -> str:
-    """An arXiv number, checked: ValueError where arXiv gives no such one.
+    """Return a valid arXiv number. Raise ValueError if it is impossible.
 
     Example:
         >>> arxiv_number("1806.05393")
@@ -37,7 +37,7 @@ def arxiv_number(text: str) -> str:
 
 
 class Paper(_Declared):
-    """The paper a chapter re-runs. `bibtex` is its key in `references.bib`."""
+    """The paper that a chapter re-runs. `bibtex` is its key in `references.bib`."""
 
     title: str
     authors: list[str] = pydantic.Field(min_length=1)
@@ -58,7 +58,7 @@ class Paper(_Declared):
 
 
 class CoverageItem(_Declared):
-    """One figure, table or theorem of the paper: the claims that test it, or why none does."""
+    """One figure, table or theorem of the paper, with the claims that test it or the reason why none does."""
 
     item: str = pydantic.Field(pattern=r"^(Figure|Table|Theorem|Section|Proposition|Algorithm|Equation)s? \S")
     shows: str
@@ -73,11 +73,11 @@ class CoverageItem(_Declared):
 
 
 class Coverage(_Declared):
-    """Every figure, table and theorem of the paper's main text, with what became of it.
+    """Every figure, table and theorem in the main text of the paper, and how it is tested.
 
     Attributes:
-        source: what the list was made from; it says so where the paper's text could not be read.
-        complete: whether the list was checked to be complete.
+        source: the source of the list; it says if the text of the paper could not be read.
+        complete: whether the list was checked for completeness.
         items: one for each figure, table and theorem.
     """
 
@@ -91,11 +91,11 @@ class Coverage(_Declared):
         return sum(bool(item.claims) for item in self.items), len(self.items)
 
     def check(self, claims: Iterable[str]) -> None:
-        """ValueError where an item names a claim that the card lacks, or a claim of the card is under no item."""
+        """Raise ValueError if an item names an unknown claim, or if a claim of the card is under no item."""
         known, names = list(claims), [item.item for item in self.items]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"coverage lists {name} twice; write it once with all of its claims")
+                raise ValueError(f"coverage lists {name} twice; list it once with all of its claims")
         listed = {claim for item in self.items for claim in item.claims}
         for claim in sorted(listed - set(known)):
             raise ValueError(f"coverage names claim '{claim}', which the card lacks; claims are {', '.join(known)}")

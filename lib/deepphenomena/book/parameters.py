@@ -1,4 +1,4 @@
-"""Parameters: what a chapter's user may set, with types, bounds and choices, checked before any compute."""
+"""Parameters of a chapter, with types, bounds and choices, checked before any computation."""
 
 import math
 import re
@@ -15,7 +15,7 @@ _PYTHON_TYPES = {"int": int, "float": float, "str": str, "bool": bool}
 
 
 class Parameter(pydantic.BaseModel):
-    """One parameter: a literal with its type, unit and help. Bounds and choices hold for each element of a list."""
+    """One parameter: a literal with type, unit and help. Bounds and choices apply to each element of a list."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -31,7 +31,7 @@ class Parameter(pydantic.BaseModel):
 
     @property
     def allowed(self) -> str:
-        """What may be given, in words."""
+        """The allowed values, as text."""
         kind = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
         element = self.type.removeprefix("list[").removesuffix("]")
         words = f"a list, each {kind[element]}" if self.type.startswith("list") else kind[self.type]
@@ -50,7 +50,7 @@ class Parameter(pydantic.BaseModel):
         return words + (f" ({self.unit})" if self.unit else "")
 
     def check(self, value: Any) -> Value:
-        """The value in its declared type, or ValueError saying what is wrong with it."""
+        """Return the value in its declared type. Raise ValueError with the fault if it is invalid."""
         if not self.type.startswith("list"):
             return self._check_element(value, self.type)
         if not isinstance(value, list | tuple) or not value:
@@ -71,18 +71,18 @@ class Parameter(pydantic.BaseModel):
         if self.multiple_of and value % self.multiple_of:
             raise ValueError(f"it is not a multiple of {self.multiple_of}")
         if self.pattern and not re.fullmatch(self.pattern, value):
-            raise ValueError(f"{value!r} does not have the form that is asked for")
+            raise ValueError(f"{value!r} does not have the required form")
         return value
 
     def parse(self, text: str) -> Value:
-        """The value that a text from the command line stands for; lists are written 1,2,3."""
+        """Parse a value from the command line. Lists are written 1,2,3."""
         try:
             value = text if self.type == "str" else yaml.safe_load(f"[{text}]" if "list" in self.type else text)
         except yaml.YAMLError:
             value = text
         if self.type.startswith("list") and isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
             value = value[0]  # written with its brackets
-        if self.type in ("float", "list[float]"):  # YAML 1.1 reads 1e-3 as a text
+        if self.type in ("float", "list[float]"):  # YAML 1.1 reads 1e-3 as text
             value = [_number(v) for v in value] if isinstance(value, list) else _number(value)
         return self.check(value)
 
@@ -100,12 +100,12 @@ def _number(value: Any) -> Any:
 
 
 class Rule(pydantic.BaseModel):
-    """What two parameters must satisfy together.
+    """A constraint across two parameters, or on the contents of a list.
 
     Attributes:
-        parameter: the parameter that the rule is about; of a list, each element.
-        multiple_of: a parameter that divides it without rest.
-        at_least: a parameter that it must not be below.
+        parameter: the constrained parameter; for a list, each element.
+        multiple_of: a parameter that must divide it.
+        at_least: a parameter that is its lower bound.
         contains: values that the list must contain.
     """
 
@@ -131,7 +131,7 @@ class Rule(pydantic.BaseModel):
         return [name for name in (self.parameter, self.multiple_of, self.at_least) if name is not None]
 
     def check(self, values: dict[str, Value], slug: str) -> None:
-        """InputError where these values break the rule; it names both parameters and the fix."""
+        """Raise InputError, with both parameters and the fix, if these values violate the rule."""
         value = values[self.parameter]
         elements = value if isinstance(value, list) else [value]
         start = f"parameter '{self.parameter}' of {slug} cannot be {value!r}"

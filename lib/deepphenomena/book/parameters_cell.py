@@ -1,4 +1,4 @@
-"""The parameters cell of a notebook, generated from its card, so that a parameter is declared once."""
+"""The parameters cell of a notebook, generated from its card, so that parameters are declared once."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from deepphenomena.runtime.errors import InputError
 
 
 def source(card: Card) -> str:
-    """The cell: the preset, then one annotated literal for each parameter, with its help and unit as a comment.
+    """Return the cell: the preset, then one annotated literal per parameter, with help and unit as a comment.
 
     papermill reads types and help from it.
     """
@@ -25,7 +25,7 @@ def source(card: Card) -> str:
 
 
 def write(slug: str) -> Path:
-    """Write the cell into a chapter's notebook; return the notebook's path.
+    """Write the cell into the notebook of a chapter; return the path of the notebook.
 
     Raises:
         InputError: an unknown chapter, or a notebook without a cell tagged `parameters`.
@@ -38,7 +38,7 @@ def write(slug: str) -> Path:
 
 
 def check(notebook: Path, card: Card) -> None:
-    """InputError where the notebook's parameters cell lacks the preset or a parameter of the card."""
+    """Raise InputError if the parameters cell of the notebook lacks the preset or a parameter of the card."""
     _, cell = _read(notebook)
     given = set(re.findall(r"^(\w+)\s*(?::|=)", "".join(cell["source"]), re.MULTILINE))
     for name in ("preset", *card.parameters):
@@ -50,7 +50,7 @@ def check(notebook: Path, card: Card) -> None:
 
 
 def _read(notebook: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the notebook, its parameters cell)."""
+    """Return (notebook, its parameters cell)."""
     try:
         content = json.loads(notebook.read_text(encoding="utf-8"))
         cells = [cell for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", [])]
@@ -64,7 +64,7 @@ def _read(notebook: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _literal(value: object) -> str:
-    """A value as Python writes it, text in the double quotes of the house."""
+    """Return a value as a Python literal, with double quotes for text."""
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""Provenance: on what machine, with what versions, code and data a run was made."""
+"""Provenance: the machine, versions, code and data of a run."""
 
 import datetime
 import functools
@@ -21,7 +21,7 @@ class _Recorded(pydantic.BaseModel):
 
 
 class DatasetUse(_Recorded):
-    """A dataset that a run used, by checksum, and what served it."""
+    """A dataset of a run, with its checksum and its source."""
 
     name: str
     split: str
@@ -32,7 +32,7 @@ class DatasetUse(_Recorded):
 
 
 class Provenance(_Recorded):
-    """Where and with what a run was made. `clean` is False where tracked code differed from the commit."""
+    """The machine and the software of a run. `clean` is False if tracked code differed from the commit."""
 
     started: datetime.datetime
     wall_seconds: float
@@ -46,8 +46,8 @@ class Provenance(_Recorded):
 
 
 def provenance(started: datetime.datetime) -> Provenance:
-    """Where and with what a run that began at `started` (UTC) is being made, now that it ends."""
-    import jax  # a card or a scorecard is read without starting JAX
+    """Return the provenance of a run that started at `started` (UTC) and ends now."""
+    import jax  # cards and scorecards do not need JAX
 
     device = jax.devices()[0]
     commit, clean = code_state()
@@ -65,11 +65,11 @@ def provenance(started: datetime.datetime) -> Provenance:
 
 
 def code_state() -> tuple[str | None, bool | None]:
-    """(commit, clean) of the clone this library runs from; of the commit it was installed from; or (None, None)."""
+    """Return (commit, clean) of the clone, or the commit of the installed package, or (None, None)."""
     root = paths.repository()
     if root is not None:
         commit = _git(root, "rev-parse", "HEAD")
-        # A recorded run rewrites notebooks and results; only a change of code or of a card makes it another experiment.
+        # A recorded run rewrites notebooks and results; only changes of code or cards make it another experiment.
         changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "lib", "chapters/**/*.yaml")
         return commit, (None if changed is None else changed == "")
     try:
@@ -96,7 +96,7 @@ def package_version(package: str) -> str:
 
 @functools.cache
 def processor() -> str:
-    """The name of this machine's processor, as its maker gives it where Linux tells."""
+    """Return the name of the processor of this machine, from Linux if available."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -1,4 +1,4 @@
-"""Records: what one run of a chapter leaves, carried inside the executed notebook and lifted into `data/results/`."""
+"""Records: the result of one run of a chapter, stored in the executed notebook and in `data/results/`."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from deepphenomena.runtime.errors import InputError
 from deepphenomena.runtime.statistics import Estimate, Scale
 
 MIME = "application/vnd.deepphenomena.record+json"
-VERSION = 2  # of the record's own form
+VERSION = 2  # of the record format
 
 
 class _Recorded(pydantic.BaseModel):
@@ -23,7 +23,7 @@ class _Recorded(pydantic.BaseModel):
 
 
 class Reference(_Recorded):
-    """What a null model scores on a claim's quantity, for example an untrained network."""
+    """The score of a null model on the quantity of a claim, for example of an untrained network."""
 
     name: str
     sample: Sample
@@ -31,7 +31,7 @@ class Reference(_Recorded):
 
 
 class Outcome(_Recorded):
-    """One claim's or check's measurement: the sample, its interval, the expectation, the verdict and its reason."""
+    """The measurement of a claim or check: sample, interval, expectation, verdict and its reason."""
 
     id: str
     sample: Sample = Sample()
@@ -45,14 +45,14 @@ class Outcome(_Recorded):
 
 
 class Stood(_Recorded):
-    """What an earlier attempt said of one claim or check."""
+    """The result of an earlier attempt for one claim or check."""
 
     estimate: Estimate
     verdict: Verdict | CheckVerdict
 
 
 class Attempt(_Recorded):
-    """An earlier recorded run of a preset: what it took and said, without its values and tables."""
+    """An earlier recorded run of a preset: its parameters and results, without values and tables."""
 
     attempt: int
     parameters: dict[str, Value]
@@ -63,21 +63,21 @@ class Attempt(_Recorded):
 
     @property
     def seeds(self) -> range:
-        """The seeds that it took."""
+        """The seeds of the attempt."""
         return seeds_of(self.parameters)
 
 
 class Record(_Recorded):
-    """What one run leaves. `overrides` are the parameters that differ from the preset; `series` the figures' data.
+    """The result of one run. `overrides` are the parameters that differ from the preset; `series` the data of figures.
 
     Attributes:
-        outcomes: one for each claim of the card, in the card's order.
+        outcomes: one for each claim, in the order of the card.
         checks: one for each check.
-        void: why the run's verdicts count for nothing; None where they do.
-        attempt: how many recorded runs of this preset there are, this one included.
-        attempts: the earlier ones, the first one first. Of the quick run, which is recorded again with every change of
-            the code, only the last.
-        seeds_reused: why the run was allowed to take seeds of an earlier attempt; None where it took fresh ones.
+        void: why the verdicts of the run do not count; None if they count.
+        attempt: the number of recorded runs of this preset, including this one.
+        attempts: the earlier runs, oldest first. For the quick run, which is recorded again with every change of the
+            code, only the last.
+        seeds_reused: the reason for using seeds of an earlier attempt; None for new seeds.
     """
 
     version: int = VERSION
@@ -108,15 +108,15 @@ class Record(_Recorded):
         return seeds_of(self.parameters)
 
     def outcome(self, measured_id: str) -> Outcome | None:
-        """The outcome of a claim or check, or None where this record has none (it is older than the claim)."""
+        """Return the outcome of a claim or check, or None if the record is older than the claim."""
         return next((outcome for outcome in (*self.outcomes, *self.checks) if outcome.id == measured_id), None)
 
     def same_run(self, other: "Record") -> bool:
-        """Whether both are records of one and the same run."""
+        """Return whether both are records of the same run."""
         return (self.slug, self.preset, self.provenance) == (other.slug, other.preset, other.provenance)
 
     def as_attempt(self) -> Attempt:
-        """What the next record of this preset keeps of this one."""
+        """Return the part of this record that the next record of the preset keeps."""
         return Attempt(
             attempt=self.attempt,
             parameters=self.parameters,
@@ -134,14 +134,14 @@ class Record(_Recorded):
 
 
 def seeds_of(parameters: dict[str, Value]) -> range:
-    """The seeds that these parameters stand for."""
+    """Return the seeds given by these parameters."""
     return range(parameters["first_seed"], parameters["first_seed"] + parameters["seeds"])
 
 
 def read(executed_notebook: str | os.PathLike) -> Record:
-    """The record that an executed notebook carries (the last, where it has several).
+    """Return the record in an executed notebook; if it has several, the last.
 
-    InputError where the file is no notebook, holds no record, or holds one that is not well formed.
+    Raise InputError if the file is not a notebook, has no record, or has an invalid record.
     """
     file = Path(executed_notebook)
     try:
@@ -158,7 +158,7 @@ def read(executed_notebook: str | os.PathLike) -> Record:
 
 
 def parse(content: Any, source: str) -> Record:
-    """The record in decoded JSON; InputError names the source and the fault."""
+    """Return the record in decoded JSON. Raise InputError with the source and the fault if it is invalid."""
     try:
         return Record.model_validate(content)
     except pydantic.ValidationError as error:

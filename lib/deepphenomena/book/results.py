@@ -1,4 +1,4 @@
-"""Results: the records in `data/results/`, one for each preset, with what earlier attempts at it said."""
+"""Results: the records in `data/results/`, one for each preset, with the results of earlier attempts."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from deepphenomena.runtime.errors import InputError
 
 
 def recorded_path(slug: str, preset: str) -> Path:
-    """Where the recorded run of a preset lies: `data/results/<slug>/<preset>.json`."""
+    """Return the path of the recorded run of a preset: `data/results/<slug>/<preset>.json`."""
     return paths.data() / "results" / slug / f"{preset}.json"
 
 
 def recorded(slug: str, preset: str) -> Record | None:
-    """The recorded run of a chapter under a preset, or None where none was recorded."""
+    """Return the recorded run of a chapter for a preset, or None if there is none."""
     file = recorded_path(slug, preset)
     if not file.is_file():
         return None
@@ -28,15 +28,15 @@ def recorded(slug: str, preset: str) -> Record | None:
 
 
 def all_recorded(card: Card) -> dict[str, Record]:
-    """The recorded runs of a chapter by preset, in the card's order."""
+    """Return the recorded runs of a chapter by preset, in the order of the card."""
     found = {preset: recorded(card.slug, preset) for preset in card.order}
     return {preset: record for preset, record in found.items() if record is not None}
 
 
 def beside_recorded(card: Card, shown: Record) -> tuple[dict[str, Record], Record | None]:
-    """A run among the recorded ones: (records by preset, the run itself where it takes the place of none).
+    """Add a run to the recorded ones: return (records by preset, the run itself if it replaces none of them).
 
-    An unmodified run takes the place of the recorded run of its preset; a modified or smoke run stands beside them.
+    An unmodified run replaces the recorded run of its preset. A modified run or a smoke run is shown next to them.
     """
     by_preset = all_recorded(card)
     if shown.overrides or shown.preset not in card.order:
@@ -45,7 +45,7 @@ def beside_recorded(card: Card, shown: Record) -> tuple[dict[str, Record], Recor
 
 
 def write(record: Record) -> Path:
-    """Lift a record into `data/results/`, whole or not at all, with what earlier attempts said."""
+    """Write a record to `data/results/`, atomically, with the results of earlier attempts."""
     file = recorded_path(record.slug, record.preset)
     last = recorded(record.slug, record.preset)
     if last is not None:
@@ -60,15 +60,15 @@ def write(record: Record) -> Path:
 
 
 def check_recordable(card: Card, preset: str, *, reuse: str | None = None) -> None:
-    """InputError where a run of this preset may not be recorded: nothing is judged in it, or its seeds were seen.
+    """Raise InputError if a run of this preset cannot be recorded: it is not judged, or its seeds were used before.
 
-    Seeds are seen where an earlier attempt at the preset, or the drafts of its plan, used them. The quick run, which
-    counts for nothing and is recorded again with every change of the code, keeps its seeds.
+    Seeds were used before if an earlier attempt at the preset, or the drafts of its plan, used them. The quick run
+    keeps its seeds: it does not count and is recorded again with every change of the code.
 
     Args:
         card: the chapter's card.
         preset: the preset to record.
-        reuse: a reason to record on seeds that were seen; it is kept in the record and shown.
+        reuse: a reason to record with seeds that were used before; it is stored in the record and shown.
     """
     if preset == SMOKE:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A run in the making: what a chapter's notebook holds from `start` to `verdict`."""
+"""A run of a chapter, from `start` to `verdict`."""
 
 import datetime
 import itertools
@@ -26,12 +26,12 @@ from deepphenomena.runtime.statistics import Scale
 from deepphenomena.training.scan import Loss
 from deepphenomena.training.trained import Trained
 
-# Set by the runner: the folder where this very run may leave checkpoints, to resume from if it is killed.
+# Set by the runner: the folder for checkpoints of this run, from which it resumes if it is killed.
 CHECKPOINTS_VARIABLE = "DEEPPHENOMENA_CHECKPOINTS"
 
 
 class Run:
-    """A chapter's run: checked parameters, measurements handed to claims and checks, and the record they make."""
+    """A run of a chapter: checked parameters, measurements of claims and checks, and the record."""
 
     def __init__(self, card: Card, preset: str, values: dict[str, Value]):
         self.card = card
@@ -45,7 +45,7 @@ class Run:
 
     @property
     def seeds(self) -> range:
-        """The seeds of this run, from the parameters `first_seed` and `seeds` that every card has."""
+        """The seeds of this run, from the parameters `first_seed` and `seeds` of the card."""
         return records.seeds_of(self.parameters)
 
     @property
@@ -55,7 +55,7 @@ class Run:
         return {name: value for name, value in self.parameters.items() if value != base[name]}
 
     def uses(self, dataset: Dataset) -> Dataset:
-        """Note a dataset in the provenance, by its checksum, and hand it back."""
+        """Add a dataset to the provenance, with its checksum, and return it."""
         use = DatasetUse(
             name=dataset.name,
             split=dataset.split,
@@ -75,16 +75,16 @@ class Run:
         resolution: ArrayLike = 0.0,
         censored: ArrayLike | None = None,
     ) -> None:
-        """Hand a claim or a check its measurement. Measuring again replaces, so that a cell may be re-run.
+        """Set the measurement of a claim or check. A second call replaces the first, so that a cell can be run again.
 
         Args:
             measured_id: the id of the claim or check in the card.
             values: one value per seed, in the order of `run.seeds`, or a pandas Series indexed by seed; a single number
-                where the card says `exact`.
-            resolution: how far a value may lie from the truth because it was read off a grid, a bisection or a step
-                counter: one number or one per seed, in the unit of the values. The interval is widened by it.
-            censored: True for each value that was cut off, for example at the last step; the value is then where it was
-                cut off, and the verdict is at best inconclusive.
+                if the card says `exact`.
+            resolution: the maximum error of a value from a grid, a bisection or a step counter: one number or one per
+                seed, in the unit of the values. The interval is widened by it.
+            censored: True for each value that was cut off, for example at the last step. The value is then the cutoff,
+                and the verdict is at best inconclusive.
 
         Raises:
             InputError: an unknown id, or not one number per seed.
@@ -96,21 +96,21 @@ class Run:
         self._samples[measured.id] = self._sample(measured, values, resolution, censored)
 
     def compare(self, measured_id: str, one: ArrayLike, other: ArrayLike, **options: Any) -> None:
-        """Hand a claim or a check two conditions paired by seed: their difference, or their ratio on a log scale.
+        """Measure a claim or check by two conditions paired by seed: their difference, or their ratio on a log scale.
 
         Args:
             measured_id: the id of the claim or check in the card.
-            one, other: one value per seed, paired by their place, or by their index where they are pandas Series.
-            options: `resolution` and `censored`, as `measure` takes them, of the difference or ratio.
+            one, other: one value per seed, paired by position, or by index for pandas Series.
+            options: `resolution` and `censored` of the difference or ratio, as in `measure`.
 
         Raises:
-            InputError: as for `measure`; a scale of logit, on which neither a difference nor a ratio is defined.
+            InputError: as for `measure`; or the scale logit, for which no comparison is defined.
         """
         measured = self.card.find(measured_id)
         one, other = (samples.by_seed(self.card.slug, measured, self.seeds, values) for values in (one, other))
         if measured.scale is Scale.LOGIT:
             raise InputError(
-                f"'{measured.id}' of {self.card.slug} has the scale logit, which compares nothing; "
+                f"'{measured.id}' of {self.card.slug} has the scale logit, which has no comparison; "
                 "give it scale: linear for a difference, or scale: log for a ratio"
             )
         if one.shape != other.shape:
@@ -118,19 +118,19 @@ class Run:
                 f"'{measured.id}' of {self.card.slug} was given conditions of shapes {one.shape} and {other.shape}: "
                 "give both one value per seed"
             )
-        with np.errstate(divide="ignore", invalid="ignore"):  # a ratio that does not exist is judged as not finite
+        with np.errstate(divide="ignore", invalid="ignore"):  # an undefined ratio is judged as not finite
             self.measure(measured_id, one / other if measured.scale is Scale.LOG else one - other, **options)
 
     def reference(self, measured_id: str, values: ArrayLike, *, name: str, resolution: ArrayLike = 0.0) -> None:
-        """Hand a claim what a null model scores on its quantity, shown beside the result.
+        """Set the score of a null model on the quantity of a claim. It is shown next to the result.
 
-        Where the null model meets the expectation as well, the measure cannot tell it from the trained one, and the
-        verdict is at best inconclusive.
+        If the null model also meets the expectation, the measurement cannot distinguish it from the trained model, and
+        the verdict is at best inconclusive.
 
         Args:
             measured_id: the id of the claim or check in the card.
             values: as for `measure`.
-            name: what the null model is, for example "untrained network".
+            name: the name of the null model, for example "untrained network".
             resolution: as for `measure`.
         """
         measured = self.card.find(measured_id)
@@ -142,16 +142,16 @@ class Run:
         return samples.sample(self.card.slug, measured, self.seeds, values, resolution, censored)
 
     def keep(self, name: str, frame: pd.DataFrame) -> None:
-        """Keep a figure's data in the record, under a name that `sources` takes. Keeping again replaces.
+        """Store the data of a figure in the record, under a name for `sources`. A second call replaces the first.
 
         Args:
-            name: what the data are called.
-            frame: a tidy table: a row for each observation, a column for each variable. A named index is kept as
-                columns; floats are rounded to six significant digits.
+            name: the name of the data.
+            frame: a tidy table: a row for each observation, a column for each variable. A named index is stored as
+                columns. Floats are rounded to six significant digits.
 
         Raises:
-            InputError: not a table, a table without rows, a value that is neither number nor text, or more than 200 kB
-                as JSON.
+            InputError: not a table, a table without rows, a value that is neither a number nor text, or more than
+                200 kB as JSON.
 
         Example:
             >>> run.keep("curves", trained.frame("loss", every=4))  # doctest: +SKIP
@@ -159,16 +159,16 @@ class Run:
         self.series[name] = series.from_frame(name, frame)
 
     def sources(self, name: str, preset: str | None = None) -> dict[str, pd.DataFrame]:
-        """A kept series of this run and, where one was recorded, of the recorded run: {title: tidy table}.
+        """Return stored data of this run and of the recorded run, if there is one: {title: tidy table}.
 
-        A figure draws a facet for each, so that the quick run stands beside the run of record.
+        A figure draws one facet for each, with the quick run next to the recorded run.
 
         Args:
-            name: as given to `keep`.
-            preset: which recorded run; left out, the one nearest the paper that holds the series with these columns.
+            name: the name given to `keep`.
+            preset: the recorded run; by default, the one nearest the paper that has the series with these columns.
 
         Raises:
-            InputError: nothing was kept under this name.
+            InputError: no data are stored under this name.
 
         Example:
             >>> figures.lines(run.sources("curves"), x="step", y="loss", alt="...", caption="...")  # doctest: +SKIP
@@ -182,11 +182,11 @@ class Run:
         return shown
 
     def train(self, name: str, loss: Loss, parameters: PyTree, *data_and_members: Any, **options: Any) -> Trained:
-        """`training.train`, with a progress bar and with checkpoints from which a killed run resumes.
+        """Call `training.train` with a progress bar and with checkpoints from which a killed run resumes.
 
         Args:
-            name: what is trained, such as "sweep": the bar's name and the checkpoints' folder, one for each training.
-            loss, parameters, data_and_members, options: as `training.train` takes them.
+            name: a unique name of the training, for example "sweep", for the progress bar and the checkpoint folder.
+            loss, parameters, data_and_members, options: the arguments of `training.train`.
 
         Example:
             >>> sweep = run.train("sweep", loss, initial, train_set, members, optimizer=sgd)  # doctest: +SKIP
@@ -195,11 +195,11 @@ class Run:
         return training.train(loss, parameters, *data_and_members, **options)
 
     def each(self, function: Callable[..., Any], *axes: Iterable[Any]) -> dict[Any, Any]:
-        """`function` of every combination of the axes' values, computed side by side on all cores.
+        """Call `function` with every combination of the values of the axes, in parallel on all cores.
 
         Returns:
-            {value: result}, or {(value, value, ...): result} for two axes or more, in the axes' order, the first
-            slowest. `pd.Series` of it is labelled.
+            {value: result}, or {(value, value, ...): result} for two or more axes. The first axis varies slowest.
+            `pd.Series` of it is labelled.
 
         Example:
             >>> found = run.each(accuracy_of, ["mlp", "cnn"], run.seeds)  # doctest: +SKIP
@@ -210,13 +210,14 @@ class Run:
         return dict(zip(labels, results_of, strict=True))
 
     def marks(self, measured_id: str) -> dict[str, float]:
-        """What a figure draws beside a claim's result: the paper's number and each reference measured: {name: value}.
+        """Return the reference values of a claim for figures: the paper's number and each measured reference.
 
         Args:
             measured_id: the id of the claim or check in the card.
 
         Returns:
-            "paper" with the card's number, where it has one; each name given to `reference` with the mean over seeds.
+            {name: value}: "paper" with the number of the card, if it has one, and each name given to `reference` with
+            the mean over seeds.
 
         Raises:
             InputError: an unknown id.
@@ -237,12 +238,12 @@ class Run:
         return marked
 
     def checkpoint(self, name: str) -> Path | None:
-        """A folder for a training's checkpoints where the runner provides one; None in a bare notebook."""
+        """Return the folder for checkpoints of a training, or None if the notebook runs without the runner."""
         folder = os.environ.get(CHECKPOINTS_VARIABLE)
         return Path(folder) / name.replace("/", "-") if folder else None
 
     def record(self) -> Record:
-        """The record of this run as it stands."""
+        """Return the current record of this run."""
         claims, checks, void = judging.judged(self.card, self.preset, self._samples, self._nulls)
         return Record(
             slug=self.card.slug,
@@ -258,8 +259,8 @@ class Run:
         )
 
     def verdict(self) -> None:
-        """Show the table of claims and leave the record in the notebook, under its own MIME type."""
-        from IPython.display import display  # only a notebook needs it
+        """Show the table of claims and store the record in the notebook, under its own MIME type."""
+        from IPython.display import display  # only needed in a notebook
 
         record = self.record()
         display(
@@ -273,7 +274,7 @@ class Run:
         )
 
     def summary(self) -> str:
-        """Verdicts and expectations in fixed words: what nbval compares. No digits that differ between machines."""
+        """Return verdicts and expectations as text, which nbval compares. No digits differ between machines."""
         return claims_table.summary_text(self.card, self.record())
 
     @property

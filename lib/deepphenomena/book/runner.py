@@ -1,4 +1,4 @@
-"""Runs of chapters by papermill: checked before a kernel starts, whole or not at all, resumable when killed."""
+"""Run chapters with papermill: checked before a kernel starts, written atomically, resumable if killed."""
 
 import contextlib
 import hashlib
@@ -25,18 +25,18 @@ from deepphenomena.runtime.errors import InputError, RunError
 
 
 def notebook_path(slug: str) -> Path:
-    """The chapter's notebook, beside its card. InputError where only the card was installed."""
+    """Return the path of the notebook of a chapter. Raise InputError if only the card is installed."""
     notebook = cards.path(slug).with_suffix(".ipynb")
     if not notebook.is_file():
         raise InputError(
-            f"chapter '{slug}' has its card here but no notebook ({notebook}): the installed package carries none; "
+            f"chapter '{slug}' has a card but no notebook ({notebook}): the package does not include notebooks; "
             "clone the repository and run it there"
         )
     return notebook
 
 
 def default_output(slug: str, preset: str, values: dict[str, Any]) -> Path:
-    """Where a run is kept unless told otherwise: `_build/runs/` of the clone, named by preset and parameters."""
+    """Return the default path of a run: in `_build/runs/` of the clone, named by preset and parameters."""
     root = paths.repository() or Path.cwd()
     return root / "_build" / "runs" / slug / f"{preset}-{_digest(values)}.ipynb"
 
@@ -49,20 +49,20 @@ def execute(
     out: Path | None = None,
     source: Path | None = None,
 ) -> tuple[Path, Record]:
-    """Run a chapter under a preset and overrides; return the executed notebook's path and its record.
+    """Run a chapter with a preset and overrides; return the path of the executed notebook and the record.
 
-    Everything that a person may have got wrong is checked before a kernel starts. The notebook is the one beside the
-    card or, on a machine that has only the installed package, a copy at `source`; executed, it appears at `out` when
-    the run is whole. If the run is killed, the same call resumes from the last checkpoint of the stages that keep one.
+    All user input is checked before a kernel starts. The notebook is the one next to the card or, on a machine with
+    only the installed package, a copy at `source`. The executed notebook is written to `out` when the run is complete.
+    If the run is killed, the same call resumes from the last checkpoints.
 
     Raises:
         InputError: an unknown chapter, preset or parameter, a bad value, an output that cannot be written.
-        RunError: a cell raised; what ran is left beside `out` with the ending `.failed.ipynb`.
+        RunError: a cell raised an error; the partial notebook is next to `out`, with the suffix `.failed.ipynb`.
     """
     card = cards.load(slug)
     values = card.values(preset, overrides)
     source = source or notebook_path(slug)
-    # The notebook's own defaults are the quick run; anything else is handed over whole.
+    # The defaults in the notebook are the quick run; for any other run, all parameters are passed.
     injected = {} if (preset, values) == (QUICK, card.values()) else {"preset": preset, **values}
     out = (out or default_output(slug, preset, values)).absolute()
     beside = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
@@ -83,13 +83,13 @@ def execute(
 
 
 def record(slug: str, *, preset: str = QUICK, reuse: str | None = None) -> tuple[Path, Record]:
-    """Run a chapter under a preset and lift its record into `data/results/`.
+    """Run a chapter with a preset and write its record to `data/results/`.
 
-    A quick run is also what the chapter stores: its outputs are written back into the chapter's notebook. A larger
-    preset takes seeds that no earlier attempt used; `reuse` is the reason to take them all the same, and is shown.
+    The outputs of a quick run are also stored in the notebook of the chapter. A larger preset needs seeds that no
+    earlier attempt used; `reuse` is a reason to use them again, which is shown.
 
     Raises:
-        InputError: as for `execute`; seeds that were seen before; the preset smoke.
+        InputError: as for `execute`; or seeds that were used before; or the preset smoke.
     """
     results.check_recordable(cards.load(slug), preset, reuse=reuse)
     executed, made = execute(slug, preset=preset)
@@ -100,9 +100,9 @@ def record(slug: str, *, preset: str = QUICK, reuse: str | None = None) -> tuple
 
 
 def store(executed: Path, chapter: Path, card: Card) -> None:
-    """Write an executed notebook back as the chapter's stored form, with its fingerprint.
+    """Store an executed notebook as the notebook of the chapter, with its fingerprint.
 
-    What differs from run to run is left out.
+    Metadata that differs between runs is removed.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("papermill", None)
@@ -116,15 +116,15 @@ def store(executed: Path, chapter: Path, card: Card) -> None:
 
 
 def changed(slug: str) -> list[str]:
-    """What a chapter's stored outputs depend on that has changed since, as `fingerprint.fingerprint` names it."""
+    """Return the keys of `fingerprint.fingerprint` that have changed since the outputs of a chapter were stored."""
     return fingerprint.changed(nbformat.read(notebook_path(slug), as_version=4), cards.load(slug))
 
 
 def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:
-    """Every chapter's card with its records by preset, chapters by part and slug.
+    """Return the card of every chapter with its records by preset, sorted by part and slug.
 
-    Recorded runs come from `data/results/`; where `runs` is given, the executed notebooks `<part>/<slug>.ipynb` in it
-    take the place of the recorded run of their preset.
+    Recorded runs come from `data/results/`. If `runs` is given, the executed notebooks `<part>/<slug>.ipynb` in it
+    replace the recorded runs of their presets.
     """
     found = []
     for card in sorted((cards.load(slug) for slug in cards.slugs()), key=lambda card: (card.part, card.slug)):
@@ -137,7 +137,7 @@ def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:
 
 def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any], out: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # papermill's own dependencies warn of things that no user can fix
+        warnings.simplefilter("ignore")  # warnings of papermill's dependencies that no user can fix
         import papermill
         from papermill.exceptions import PapermillExecutionError
 
@@ -161,7 +161,7 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
 
 
 class _QuietKernelManager(AsyncKernelManager):
-    """Starts kernels whose own log reaches no terminal; what a cell prints or raises still reaches the notebook."""
+    """Start kernels without their log in the terminal. Outputs and errors of cells still go to the notebook."""
 
     async def start_kernel(self, **options: Any) -> None:
         await super().start_kernel(stderr=subprocess.DEVNULL, **options)
@@ -177,7 +177,7 @@ def _digest(value: Any) -> str:
 
 
 def _terminal() -> dict[str, str]:
-    """The terminal a person watches, for the kernel's own bars."""
+    """Return the terminal of the user, for the progress bars of the kernel."""
     try:
         return {progress.TERMINAL_VARIABLE: os.ttyname(sys.stderr.fileno())}
     except (OSError, ValueError):
@@ -186,7 +186,7 @@ def _terminal() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the kernel that starts inside, put back afterwards."""
+    """Set environment variables for a kernel that starts inside the context, and restore them afterwards."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,4 +1,4 @@
-"""The sample that a run hands to a claim: one checked number per seed, in the order of the seeds."""
+"""The sample of a claim: one checked number per seed, in the order of the seeds."""
 
 from typing import Any
 
@@ -13,21 +13,23 @@ from deepphenomena.runtime.errors import InputError
 def sample(
     slug: str, measured: Claim | Check, seeds: range, values: ArrayLike, resolution: ArrayLike, censored: Any
 ) -> Sample:
-    """A checked sample. Each argument is an array in the order of the seeds or a Series indexed by seed.
+    """Return a checked sample. Each argument is an array in the order of the seeds or a Series indexed by seed.
 
     Raises:
-        InputError: not one number per seed, or one alone where the card says `exact`; a resolution below 0; a mask of
-            another shape or type.
+        InputError: not one number per seed, or not one number if the card says `exact`; a resolution below 0; a mask
+            of another shape or type.
     """
     numbers = by_seed(slug, measured, seeds, values)
     if measured.exact and numbers.ndim == 0:
         numbers = numbers[None]
     wanted = 1 if measured.exact else len(seeds)
     if numbers.shape != (wanted,):
-        need = "one number, for the card says that it is exact" if measured.exact else f"{wanted} values, one per seed"
+        need = (
+            "one number, because the card says that it is exact" if measured.exact else f"{wanted} values, one per seed"
+        )
         raise InputError(
             f"'{measured.id}' of {slug} was given values of shape {numbers.shape}: it takes {need}; "
-            "reduce or select until that is left"
+            "reduce the values to this shape"
         )
     steps = by_seed(slug, measured, seeds, resolution)
     if steps.shape not in ((), (wanted,)) or not (np.isfinite(steps) & (steps >= 0)).all():
@@ -44,7 +46,7 @@ def sample(
 
 
 def by_seed(slug: str, measured: Claim | Check, seeds: range, values: Any) -> Float[np.ndarray, "*shape"]:
-    """Numbers in the order of the seeds. InputError for a Series that is not indexed by each seed once."""
+    """Return numbers in the order of the seeds. Raise InputError for a Series that is not indexed by each seed once."""
     return np.asarray(_in_order(slug, measured, seeds, values), np.float64)
 
 

@@ -1,6 +1,6 @@
-"""The scorecard: how every claim of every chapter stands, made from cards and records alone.
+"""The scorecard: the verdict of record of every claim, generated from cards and records only.
 
-Only claims count, each by its verdict of record. It takes four forms: a page, JSON, a badge, and text for a terminal.
+Checks do not count. There are four formats: a page, JSON, a badge, and text for a terminal.
 """
 
 import html
@@ -17,7 +17,7 @@ from deepphenomena.runtime import documents
 
 
 def last_stood(shown: Record) -> Attempt | None:
-    """What a run is compared with: the recorded run of its preset or, where it is that, the attempt before it."""
+    """Return the run to compare with: the recorded run of the preset or, for that run, its previous attempt."""
     kept = results.recorded(shown.slug, shown.preset)
     if kept is None or not kept.same_run(shown):
         return kept and kept.as_attempt()
@@ -25,9 +25,9 @@ def last_stood(shown: Record) -> Attempt | None:
 
 
 def moved(before: Stood, after: Stood) -> bool:
-    """Whether a claim stands otherwise than it did: another verdict, or 95% intervals that share no point.
+    """Return whether a claim changed: another verdict, or 95% intervals that do not overlap.
 
-    Without intervals only a change that three digits show counts.
+    Without intervals, only a change in the first three digits counts.
     """
     if before.verdict != after.verdict:
         return True
@@ -40,7 +40,7 @@ def moved(before: Stood, after: Stood) -> bool:
 
 
 def drift(shown: Record) -> dict[str, tuple[Stood, Stood]]:
-    """The claims and checks of a run that moved since it was last recorded: {id: (before, after)}."""
+    """Return the claims and checks of a run that changed since its last record: {id: (before, after)}."""
     last = last_stood(shown)
     pairs = {
         name: (last.outcomes[name], after)
@@ -58,9 +58,9 @@ def write(chapters: Chapters, folder: Path) -> None:
 
 
 def badge(chapters: Chapters) -> str:
-    """The score as an SVG for a README: `claims reproduced | 12 in size, 19 in direction, of 78`.
+    """Return the score as an SVG for a README: `claims reproduced | 12 in size, 19 in direction, of 78`.
 
-    It has one colour whatever the score: a claim that does not hold is a result and no defect.
+    Its color does not depend on the score: a claim that does not hold is a result, not a defect.
     """
     counts = standing.tally(chapters)
     size, direction = counts[Verdict.REPRODUCED_SIZE], counts[Verdict.REPRODUCED_DIRECTION]
@@ -71,7 +71,7 @@ def badge(chapters: Chapters) -> str:
 
 
 def _badge(label: str, value: str) -> str:
-    """Two words beside each other. `textLength` fits them into their boxes whatever font the reader has."""
+    """Return a badge with two texts. `textLength` fits them into their boxes with any font."""
     widths = [6.2 * len(text) for text in (label, value)]
     left, right = (round(width) + 12 for width in widths)
     texts = "".join(
@@ -88,7 +88,7 @@ def _badge(label: str, value: str) -> str:
 
 
 def as_text(chapters: Chapters) -> str:
-    """The scorecard for a terminal: the headline, then every claim by its verdict of record, and what moved."""
+    """Return the scorecard for a terminal: the headline, every claim with its verdict of record, and changes."""
     blocks = [standing.headline(standing.tally(chapters))]
     for card, by_preset in chapters:
         blocks.append(f"\n{card.title} ({card.slug}): {standing.chapter_headline(card, by_preset)}")
@@ -117,7 +117,7 @@ def _stood(stood: Stood, unit: str | None) -> str:
 
 
 def as_html(chapters: Chapters) -> str:
-    """The scorecard of the book: one row for each claim, chapters one after the other."""
+    """Return the scorecard of the book: one row for each claim, grouped by chapter."""
     columns = "".join(map(tables.column, claims_table.COLUMNS))
     groups = "".join(_group(card, by_preset) for card, by_preset in chapters)
     table = tables.scrolling("Every claim of every chapter", columns, groups, kind="dp-cards")
@@ -129,7 +129,7 @@ def as_html(chapters: Chapters) -> str:
 
 
 def _group(card: Card, by_preset: Mapping[str, Record]) -> str:
-    """A chapter's rows under a row that names the paper and says how the chapter stands."""
+    """Return the rows of a chapter, below a row with the paper and the verdicts of the chapter."""
     authors = card.paper.authors[0] + (" et al." if len(card.paper.authors) > 1 else "")
     name = f'<a href="{page(card)}">{html.escape(card.title)}</a><br>{html.escape(f"{authors} {card.paper.year}")}'
     tested, total = card.coverage.share
@@ -143,7 +143,7 @@ def _group(card: Card, by_preset: Mapping[str, Record]) -> str:
 
 
 def _checks(chapters: Chapters) -> str:
-    """All checks of all chapters in one folded table; they have no share in the score."""
+    """Return all checks of all chapters in one folded table; they do not count in the score."""
     rows, count = [], 0
     for card, by_preset in chapters:
         for check in card.checks:
@@ -157,12 +157,12 @@ def _checks(chapters: Chapters) -> str:
             link = f'<a href="{page(card)}#check-{check.id}">{html.escape(check.check)}</a>'
             rows.append(f'<tr><th scope="row">{link}</th>{tables.cell(card.title)}<td>{verdicts}</td></tr>')
     columns = "".join(map(tables.column, ("Check", "Chapter", "Every run")))
-    table = tables.scrolling("Checks of our apparatus", columns, tables.body(rows))
-    return tables.folded(f"{count} checks of our apparatus, which count for nothing", table)
+    table = tables.scrolling("Checks of our setup", columns, tables.body(rows))
+    return tables.folded(f"{count} checks of our setup, which do not count", table)
 
 
 def runs_html(chapters: Chapters) -> str:
-    """What each run of each chapter took, and on what."""
+    """Return the table of the time and hardware of each run of each chapter."""
     rows = []
     for card, by_preset in chapters:
         for record in by_preset.values():

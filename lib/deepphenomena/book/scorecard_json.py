@@ -1,4 +1,4 @@
-"""The scorecard as JSON, in a documented and versioned form, with an address for each claim that others can cite."""
+"""The scorecard as JSON, in a documented and versioned format, with a citable address for each claim."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class _Part(pydantic.BaseModel):
 
 
 class Run(_Part):
-    """A run of a chapter: what it took, and whether its verdicts are void."""
+    """A run of a chapter: its parameters and provenance, and whether its verdicts are void."""
 
     preset: str
     attempt: int
@@ -37,7 +37,7 @@ class Run(_Part):
 
 
 class Measurement(_Part):
-    """What one run measured for a claim or a check."""
+    """The measurement of a claim or a check in one run."""
 
     preset: str
     attempt: int
@@ -49,9 +49,9 @@ class Measurement(_Part):
 
 
 class ClaimEntry(_Part):
-    """A claim of a paper and how it stands.
+    """A claim of a paper and its verdict.
 
-    `address` is the claim's place in the book, relative to the book's root. It stays: cite it.
+    `address` is the address of the claim in the book, relative to its root. It is stable and can be cited.
     """
 
     id: str
@@ -74,7 +74,7 @@ class ClaimEntry(_Part):
 
 
 class CheckEntry(_Part):
-    """A check of our apparatus. It counts for nothing."""
+    """A check of our setup. It does not count."""
 
     id: str
     address: str
@@ -84,7 +84,7 @@ class CheckEntry(_Part):
 
 
 class ChapterEntry(_Part):
-    """A chapter: its paper, its runs, its claims and checks, and what became of the paper's figures and tables."""
+    """A chapter: its paper, runs, claims and checks, and the coverage of the paper."""
 
     slug: str
     title: str
@@ -108,22 +108,22 @@ class Scorecard(_Part):
 
 
 def page(card: Card) -> str:
-    """A chapter's page, as an address in the book."""
+    """Return the address of a chapter in the book."""
     return f"chapters/{card.part}/{card.slug}.html"
 
 
 def text(chapters: Chapters) -> str:
-    """The scorecard, written out."""
+    """Return the scorecard as JSON text."""
     return json.dumps(content(chapters).model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False)
 
 
 def schema() -> str:
-    """The JSON schema of the scorecard."""
+    """Return the JSON schema of the scorecard."""
     return json.dumps(Scorecard.model_json_schema(), indent=1)
 
 
 def content(chapters: Chapters) -> Scorecard:
-    """The scorecard as JSON holds it."""
+    """Return the scorecard as a model."""
     entries = [_chapter(card, by_preset) for card, by_preset in chapters]
     return Scorecard(score=standing.tally(chapters), chapters=entries)
 

@@ -1,6 +1,6 @@
-"""Series: the data of a chapter's figures, as a record holds them: {column: values}, columns in alphabetical order.
+"""Series: the data of figures in a record: {column: values}, with columns in alphabetical order.
 
-The order is fixed because a notebook's file sorts the columns too.
+The order is fixed because notebook files also sort the columns.
 """
 
 import json
@@ -21,9 +21,9 @@ Columns = dict[str, list[Any]]
 
 
 def from_frame(name: str, frame: pd.DataFrame) -> Columns:
-    """A tidy table as columns; a named index becomes columns, and floats are rounded to six significant digits.
+    """Return a tidy table as columns. A named index becomes columns; floats are rounded to six significant digits.
 
-    InputError where it is no table, has no rows, holds what is neither number nor text, or takes more than 200 kB.
+    Raise InputError if it is not a table, has no rows, has values other than numbers and text, or exceeds 200 kB.
     """
     if not isinstance(frame, pd.DataFrame) or not len(frame):
         found = "without rows" if isinstance(frame, pd.DataFrame) else f"of type {type(frame).__name__}"
@@ -35,16 +35,16 @@ def from_frame(name: str, frame: pd.DataFrame) -> Columns:
     if size > LARGEST:
         raise InputError(
             f"series '{name}' takes {size / 1000:,.0f} kB in the record with its {len(frame):,} rows, and at most "
-            f"{LARGEST // 1000} kB may be kept: keep fewer steps, as by trained.frame(..., every=4), or drop columns "
-            "that no figure draws"
+            f"{LARGEST // 1000} kB are allowed: keep fewer steps, for example trained.frame(..., every=4), or drop "
+            "columns that no figure draws"
         )
     return columns
 
 
 def recorded(card: Card, name: str, kept: Columns, preset: str | None = None) -> tuple[str, str, pd.DataFrame] | None:
-    """(preset, backend, table) of the recorded run nearest the paper that holds a series with the columns of `kept`.
+    """Return (preset, backend, table) of the recorded run nearest the paper that has this series with equal columns.
 
-    Records of the first edition lack the column "seed". None where there is none; `preset` restricts the choice to one.
+    Return None if there is none. Records of the first edition lack the column "seed". `preset` selects one run.
     """
     for one in (preset,) if preset else reversed(card.order):
         record = results.recorded(card.slug, one)
@@ -54,7 +54,7 @@ def recorded(card: Card, name: str, kept: Columns, preset: str | None = None) ->
 
 
 def finite(value: Any) -> Any:
-    """The same nested lists with None for numbers that JSON cannot hold."""
+    """Return the same nested lists with None for numbers that JSON cannot represent."""
     if isinstance(value, Mapping):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -63,7 +63,7 @@ def finite(value: Any) -> Any:
 
 
 def _plain(name: str, column: str, values: list[Any]) -> list[Any]:
-    """Numbers and text as Python's own, floats rounded; InputError where there is anything else."""
+    """Return numbers and text as Python values, floats rounded. Raise InputError for other values."""
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     for value in plain:
         if not isinstance(value, (bool, int, float, str, type(None))):

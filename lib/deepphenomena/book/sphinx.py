@@ -1,4 +1,4 @@
-"""The book's part of Sphinx: records and scorecard drawn on its pages, words for its figures, its own MathJax."""
+"""The Sphinx extension of the book: records, scorecard, captions of figures, and a local MathJax."""
 
 import importlib.resources
 import json
@@ -21,22 +21,22 @@ from deepphenomena.runtime import paths
 from deepphenomena.runtime.errors import InputError
 
 _STATIC = Path(__file__).parent / "static"
-_DRAWN = "deepphenomena_drawn_records"  # where a page's records wait, while it is read, for the line under its title
-_FIGURES = "deepphenomena_figures"  # how many captioned figures the page has so far
+_DRAWN = "deepphenomena_drawn_records"  # holds the records of a page until the headline below its title is written
+_FIGURES = "deepphenomena_figures"  # number of captioned figures on the page so far
 _LOGGER = logging.getLogger(__name__)
 
-# What a page with TeX can ask of MathJax: itself, TeX extensions, fonts, and the speech that its menu can switch on.
+# The files of MathJax that a page with TeX can load: MathJax, TeX extensions, fonts, and speech.
 _MATHJAX = ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2", "a11y", "sre")
 
 
 class RecordRenderer:
-    """MyST-NB's renderer for a record: the table of claims, the page's own run beside the recorded full run."""
+    """The MyST-NB renderer of records: the table of claims, with the run of the page next to the recorded full run."""
 
     mime_priority_overrides = (("*", records.MIME, 1),)
 
     @staticmethod
     def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:
-        """The nodes that show a record, or None for an output that is none."""
+        """Return the nodes that show a record, or None for other outputs."""
         if inline or data.mime_type != records.MIME:
             return None
         env = renderer.renderer.sphinx_env
@@ -55,13 +55,13 @@ class RecordRenderer:
 
 
 class FigureRenderer:
-    """MyST-NB's renderer for a figure: the image with its words and its numbered caption, as `figures` left them."""
+    """The MyST-NB renderer of figures: the image with its alternative text and its numbered caption."""
 
     mime_priority_overrides = ()
 
     @staticmethod
     def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:
-        """The figure, nothing for the caption that Jupyter shows below it, or None for any other output."""
+        """Return the figure, nothing for the caption that Jupyter shows below it, or None for other outputs."""
         metadata = data.output_metadata.get(data.mime_type, {})
         if inline:
             return None
@@ -74,7 +74,7 @@ class FigureRenderer:
         if not metadata.get("caption"):
             return [image]
         if data.mime_type == "image/svg+xml":
-            image["classes"].append("dark-light")  # the theme's word for an image that fits both: it is left as it is
+            image["classes"].append("dark-light")  # tells the theme that the image fits both and must not change
         env = renderer.renderer.sphinx_env
         env.temp_data[_FIGURES] = number = env.temp_data.get(_FIGURES, 0) + 1
         words = [nodes.strong(text=f"Figure {number}."), nodes.Text(f" {metadata['caption']}")]
@@ -82,7 +82,7 @@ class FigureRenderer:
 
 
 def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
-    """Say under a chapter's title how its claims stand: a reader need not scroll to the table at the end."""
+    """Add the verdicts of a chapter below its title, so that readers need not scroll to the table at the end."""
     drawn = app.env.temp_data.get(_DRAWN)
     title = next(doctree.findall(nodes.title), None)
     if drawn and title is not None:
@@ -92,11 +92,11 @@ def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
-    """Warn of every image without words for those who cannot see it; the book is built with warnings as errors."""
+    """Warn about every image without alternative text. The book is built with warnings as errors."""
     for image in doctree.findall(nodes.image):
         if not image.get("alt", "").strip():
             _LOGGER.warning(
-                "image without alternative text; show it by a function of deepphenomena.figures, which takes alt",
+                "image without alternative text; show it with a function of deepphenomena.figures, which takes alt",
                 location=image,
             )
 
@@ -110,7 +110,7 @@ class Scorecard(SphinxDirective):
 
 
 class RecordedRuns(SphinxDirective):
-    """`{recorded-runs}`: what each run that the book shows took, and on what."""
+    """`{recorded-runs}`: time and hardware of each run that the book shows."""
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
@@ -124,12 +124,12 @@ class Benchmarks(SphinxDirective):
         file = paths.data() / "results" / "benchmarks.json"
         self.env.note_dependency(str(file))
         if not file.is_file():
-            return [nodes.paragraph(text="Not yet measured here; make bench writes the table.")]
+            return [nodes.paragraph(text="Not measured yet; run make bench to write the table.")]
         return [nodes.raw(text=benchmarks.benchmarks_html(json.loads(file.read_text())), format="html")]
 
 
 class ScorecardHeadline(SphinxDirective):
-    """`{scorecard-headline}`: how claims stand by their verdicts of record, in all and chapter by chapter."""
+    """`{scorecard-headline}`: the verdicts of record, in total and by chapter."""
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
@@ -148,7 +148,7 @@ class ScorecardHeadline(SphinxDirective):
 
 
 def mark_measurements(app: Sphinx, doctree: nodes.document) -> None:
-    """Give the cell that measures a claim the address that "how tested" links to."""
+    """Add the target of the link "how tested" to the cell that measures a claim."""
     for block in doctree.findall(nodes.literal_block):
         for measured in re.findall(r"run\.(?:measure|compare)\(\s*[\"'](\w+)[\"']", block.astext()):
             name = f"measures-{measured}"
@@ -159,7 +159,7 @@ def mark_measurements(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _scores(env: BuildEnvironment) -> list[tuple[Card, dict[str, Record]]]:
-    """The chapters' cards and records, the notebooks of this very book first: scorecard and pages never disagree."""
+    """Return cards and records of all chapters, from the notebooks of this book, so that scorecard and pages agree."""
     try:
         return runner.collect(Path(env.srcdir) / "chapters")
     except InputError as error:
@@ -167,28 +167,28 @@ def _scores(env: BuildEnvironment) -> list[tuple[Card, dict[str, Record]]]:
 
 
 def serve_own_files(app: Sphinx, config) -> None:
-    """Point the pages at the book's own style sheet, icon and MathJax."""
+    """Use the style sheet, icon and MathJax of the book on its pages."""
     config.html_static_path.append(str(_STATIC))
     config.html_favicon = str(_STATIC / "icon.svg")
     config.mathjax_path = "mathjax/tex-chtml.js"
     app.add_css_file("book.css")
 
 
-def mend_bibliography(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """Call the entries of a bibliography what screen readers expect in a list; docutils' own word was withdrawn."""
+def fix_bibliography(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Replace the deprecated role of bibliography entries by the one that screen readers expect in a list."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def equip_scorecard(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """Give the page with the scorecard the script that filters it, and lay it beside as JSON and as a badge."""
+    """Add the filter script to the page with the scorecard, and write the scorecard as JSON and as a badge."""
     if 'id="every-claim"' in context.get("body", ""):
         app.add_js_file("scorecard.js", loading_method="defer")
         scorecard.write(_scores(app.env), Path(app.outdir))
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
-    """Lay MathJax beside the pages: a reader of the book asks nothing of any other host."""
+    """Copy MathJax to the pages, so that they load nothing from another host."""
     if exception is not None or app.builder.format != "html":
         return
     source = Path(str(importlib.resources.files("mathjax"))) / "static" / "mathjax" / "es5"
@@ -202,22 +202,22 @@ def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
 
 
 def lighten(app: Sphinx, exception: Exception | None) -> None:
-    """Make the pages light: figures in 256 chosen colours, a quarter of the bytes, and no icon sent twice."""
+    """Reduce the size of the pages: figures with 256 colors (a quarter of the bytes), and icons only once."""
     if exception is not None or app.builder.format != "html":
         return
     for file in (Path(app.outdir) / app.builder.imagedir).glob("*.png"):
         with Image.open(file) as image:
             if image.mode in ("RGB", "RGBA") and image.convert("RGBA").getextrema()[3] == (255, 255):
-                # One round of k-means: each colour becomes the mean of the pixels that it stands for.
+                # One round of k-means: each color becomes the mean of its pixels.
                 image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1).save(file, optimize=True)
-    # The theme brings its icons as fonts, which its style sheet uses, and once more as a script of 1.5 MB.
+    # The theme includes its icons as fonts, which its style sheet uses, and again as a script of 1.5 MB.
     icons = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
     if icons.is_file():
         icons.write_text("")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Sphinx's entry."""
+    """Register the extension. Sphinx calls this function."""
     app.add_directive("scorecard", Scorecard)
     app.add_directive("scorecard-headline", ScorecardHeadline)
     app.add_directive("recorded-runs", RecordedRuns)
@@ -226,7 +226,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", put_verdicts_first)
     app.connect("doctree-read", mark_measurements)
     app.connect("doctree-read", require_alternative_text)
-    app.connect("html-page-context", mend_bibliography)
+    app.connect("html-page-context", fix_bibliography)
     app.connect("html-page-context", equip_scorecard)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", lighten)

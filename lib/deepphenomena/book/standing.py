@@ -1,4 +1,4 @@
-"""How a claim stands: the verdict of record over all recorded runs, and whether the quick run agrees with it."""
+"""The verdict of record of each claim over all recorded runs, and its comparison with the quick run."""
 
 import collections
 import enum
@@ -13,7 +13,7 @@ Chapters = Sequence[tuple[Card, Mapping[str, Record]]]  # each card with its rec
 
 
 class Agreement(enum.StrEnum):
-    """How the quick run compares with the verdict of record. It has no verdict of its own."""
+    """The comparison of the quick run with the verdict of record. The quick run has no verdict of its own."""
 
     AGREES = "agrees"
     DISAGREES = "disagrees"
@@ -22,13 +22,13 @@ class Agreement(enum.StrEnum):
 
 
 class Standing(NamedTuple):
-    """How a claim stands.
+    """The verdict of record of a claim.
 
     Attributes:
         verdict: the verdict of record.
-        reason: why, in one line.
-        record: the recorded run nearest the paper that measured the claim; None where none did.
-        outcome: what that run measured.
+        reason: the reason in one line.
+        record: the recorded run nearest the paper that measured the claim, or None.
+        outcome: the measurement of that run.
     """
 
     verdict: Verdict
@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 
 def recorded_runs(card: Card, by_preset: Mapping[str, Record]) -> list[Record]:
-    """The records that have a share in verdicts of record, nearest the paper first: unmodified runs beyond quick."""
+    """Return the records that count in verdicts of record, nearest the paper first: unmodified runs beyond quick."""
     return [
         by_preset[preset]
         for preset in reversed(card.order)
@@ -47,15 +47,14 @@ def recorded_runs(card: Card, by_preset: Mapping[str, Record]) -> list[Record]:
 
 
 def counts_in_headline(card: Card, by_preset: Mapping[str, Record]) -> bool:
-    """Whether a chapter has a share in the headline: a recorded run beyond quick, and no longer a draft."""
+    """Return whether a chapter counts in the headline: it has a recorded run beyond quick and is not a draft."""
     return not card.draft and bool(recorded_runs(card, by_preset))
 
 
 def of_claim(card: Card, claim_id: str, by_preset: Mapping[str, Record]) -> Standing:
-    """The verdict of record of a claim: that of the recorded run nearest the paper.
+    """Return the verdict of record of a claim: that of the recorded run nearest the paper.
 
-    It is `mixed` where one recorded run, an earlier attempt at a preset included, found that the claim holds and
-    another that it does not.
+    It is `mixed` if the claim holds in one recorded run and fails in another. Earlier attempts count.
     """
     runs = [(run, found) for run in recorded_runs(card, by_preset) if (found := run.outcome(claim_id)) is not None]
     measured = [(run, found) for run, found in runs if found.verdict is not Verdict.NOT_MEASURED]
@@ -72,7 +71,7 @@ def of_claim(card: Card, claim_id: str, by_preset: Mapping[str, Record]) -> Stan
 
 
 def _verdicts(claim_id: str, runs: list[tuple[Record, Outcome]]) -> list[tuple[str, Verdict]]:
-    """(name, verdict) of every recorded run of a claim, earlier attempts included."""
+    """Return (name, verdict) of every recorded run of a claim, including earlier attempts."""
     named = []
     for run, found in runs:
         named.append((run.preset if run.attempt == 1 else f"{run.preset} (attempt {run.attempt})", found.verdict))
@@ -83,7 +82,7 @@ def _verdicts(claim_id: str, runs: list[tuple[Record, Outcome]]) -> list[tuple[s
 
 
 def agreement(card: Card, claim_id: str, by_preset: Mapping[str, Record]) -> Agreement | None:
-    """How the quick run compares with the verdict of record; None where it did not measure the claim."""
+    """Compare the quick run with the verdict of record. Return None if it did not measure the claim."""
     quick = by_preset.get(QUICK)
     found = quick.outcome(claim_id) if quick else None
     if found is None or found.verdict is Verdict.NOT_MEASURED:
@@ -97,7 +96,7 @@ def agreement(card: Card, claim_id: str, by_preset: Mapping[str, Record]) -> Agr
 
 
 def tally(chapters: Chapters) -> dict[Verdict, int]:
-    """How many claims have each verdict of record, over the chapters that count; verdicts in their fixed order."""
+    """Return the number of claims with each verdict of record in the chapters that count, in a fixed order."""
     counts = collections.Counter(
         of_claim(card, claim.id, by_preset).verdict
         for card, by_preset in chapters
@@ -108,15 +107,15 @@ def tally(chapters: Chapters) -> dict[Verdict, int]:
 
 
 def headline(counts: Mapping[Verdict, int]) -> str:
-    """The score in words, for example `of 12 claims: 4 reproduced (size), 5 reproduced (direction), 3 inconclusive`."""
+    """Return the score as text, such as `of 12 claims: 4 reproduced (size), 5 reproduced (direction), 3 mixed`."""
     parts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
     return f"of {sum(counts.values())} claims: {', '.join(parts)}" if parts else "no claim has a recorded run"
 
 
 def chapter_headline(card: Card, by_preset: Mapping[str, Record]) -> str:
-    """How a chapter's claims stand, in words; what keeps it from counting, where something does."""
+    """Return the verdicts of a chapter as text, or the reason why the chapter does not count."""
     if card.draft:
-        return "a draft, which counts for nothing"
+        return "a draft, which does not count"
     if not counts_in_headline(card, by_preset):
-        return "no recorded run beyond quick, so it counts for nothing yet"
+        return "no recorded run beyond quick, so it does not count yet"
     return headline(tally([(card, by_preset)]))

@@ -1,4 +1,4 @@
-"""The start of a chapter's run: its parameters, read from the notebook and checked before any compute."""
+"""The start of a run: read the parameters from the notebook and check them before any computation."""
 
 import ast
 from typing import Any
@@ -11,16 +11,16 @@ from deepphenomena.runtime.errors import InputError, unknown
 
 
 def start(slug: str, namespace: dict[str, Any]) -> Run:
-    """Begin a chapter's run: check every parameter against the card, before any compute.
+    """Start the run of a chapter: check every parameter against the card before any computation.
 
     Args:
         slug: the chapter.
-        namespace: the notebook's `globals()`, which hold `preset` and every parameter of the card. A parameter that is
-            left at the card's default takes the preset's value; the values that the run uses are written back.
+        namespace: the `globals()` of the notebook, with `preset` and every parameter of the card. A parameter with the
+            default value of the card takes the value of the preset. The values of the run are written back.
 
     Raises:
-        InputError: an unknown chapter, preset or parameter (those that papermill injected too), a parameter that the
-            notebook lacks, a wrong type, a value out of bounds, values that break a rule of the card.
+        InputError: an unknown chapter, preset or parameter (also if injected by papermill), a parameter that the
+            notebook lacks, a wrong type, a value out of bounds, or values that violate a rule of the card.
 
     Example:
         >>> run = start("maml_anil", globals())  # doctest: +SKIP
@@ -51,9 +51,9 @@ def start(slug: str, namespace: dict[str, Any]) -> Run:
 
 
 def _injected_by_papermill() -> list[str]:
-    """The names assigned in the cell that papermill adds to a notebook.
+    """Return the names assigned in the cell that papermill adds to a notebook.
 
-    papermill only warns of a misspelt name and runs on; reading its cell lets `start` refuse it.
+    papermill only warns of a misspelled name and continues; `start` reads the cell to refuse it.
     """
     try:
         from IPython import get_ipython

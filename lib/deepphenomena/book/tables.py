@@ -1,4 +1,4 @@
-"""Words and HTML that every table of the book is made of: numbers with intervals, verdicts, provenance, cells."""
+"""Text and HTML for the tables of the book: numbers with intervals, verdicts, provenance, cells."""
 
 import html
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ SYMBOLS = {
     Agreement.NO_RECORD: "–",
 }
 
-# The style sheet's class of each; colour is never the only sign.
+# The CSS class of each; color is never the only indication.
 _CLASSES = {
     Verdict.REPRODUCED_SIZE: "reproduced",
     Verdict.REPRODUCED_DIRECTION: "reproduced",
@@ -39,7 +39,7 @@ _CLASSES = {
 
 
 def measured_text(estimate: Estimate, unit: str | None = None) -> str:
-    """A mean with its interval and the number of seeds, for example `12.3 [11.8, 12.8], n = 3`."""
+    """Return a mean with its interval and the number of seeds, for example `12.3 [11.8, 12.8], n = 3`."""
     if estimate.n == 0:
         return "–"
     if estimate.mean is None:
@@ -52,7 +52,7 @@ def measured_text(estimate: Estimate, unit: str | None = None) -> str:
 
 
 def _digits(width: float, mean: float) -> int:
-    """Significant digits that show an interval of this width around this mean: three, more where it is narrow."""
+    """Return the number of significant digits for an interval of this width: three, or more if it is narrow."""
     if width <= 0 or mean == 0:
         return 3
     ratio = abs(mean) / width
@@ -60,7 +60,7 @@ def _digits(width: float, mean: float) -> int:
 
 
 def difference(claim: Claim, estimate: Estimate) -> float | None:
-    """Ours minus the paper's number; ours over it on a log scale. None where there is nothing to compare."""
+    """Return ours minus the paper's number, or their ratio on a log scale. Return None without a number."""
     if claim.paper is None or estimate.mean is None:
         return None
     if claim.scale is Scale.LOG:
@@ -69,17 +69,17 @@ def difference(claim: Claim, estimate: Estimate) -> float | None:
 
 
 def difference_text(claim: Claim, estimate: Estimate) -> str:
-    """The difference in words, for example `ours − paper's: +0.3`; empty where there is nothing to compare."""
+    """Return the difference as text, for example `ours − paper's: +0.3`; empty without a number."""
     value = difference(claim, estimate)
     if value is None:
         return ""
     if claim.scale is Scale.LOG:
         return f"ours / paper's: {value:.3g}"
-    return f"ours − paper's: {round(value, 12) + 0:+.3g}"  # rounding errors of the mean are no difference
+    return f"ours − paper's: {round(value, 12) + 0:+.3g}"  # removes rounding errors of the mean
 
 
 def provenance_text(record: Record) -> str:
-    """One line that says what made a record."""
+    """Return the provenance of a record in one line."""
     made = record.provenance
     commit = f"commit {made.commit[:10]}" if made.commit else "no commit known"
     code = "" if made.clean in (True, None) else " with uncommitted changes"
@@ -96,13 +96,13 @@ def provenance_text(record: Record) -> str:
 
 
 def run_name(record: Record) -> str:
-    """A run's preset, which attempt at it this is, and whether it was modified."""
+    """Return the preset of a run, the number of the attempt, and whether it was modified."""
     attempt = f" (attempt {record.attempt})" if record.attempt > 1 and record.preset != "quick" else ""
     return f"{record.preset}{attempt}{', modified' if record.overrides else ''}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words a person reads: 41 s, 3 min 20 s, 1 h 5 min."""
+    """Format seconds: 41 s, 3 min 20 s, 1 h 5 min."""
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest} s"
@@ -110,39 +110,39 @@ def duration(seconds: float) -> str:
 
 
 def verdict_html(verdict: Verdict | CheckVerdict | Agreement) -> str:
-    """A verdict, symbol and words, in its colour."""
+    """Return a verdict as symbol and text, in its color."""
     return f'<span class="dp-{_CLASSES.get(verdict, "inconclusive")}">{SYMBOLS[verdict]} {verdict}</span>'
 
 
 def small(text: str) -> str:
-    """A line of small print; empty where there is none."""
+    """Return a line of small print; empty for empty text."""
     return f'<br><small class="dp-note">{html.escape(text)}</small>' if text else ""
 
 
 def numbers(text: str) -> str:
-    """Escaped text in which no number is torn from what belongs to it."""
+    """Return escaped text with nonbreaking spaces in "n = "."""
     return html.escape(text).replace("n = ", "n&nbsp;=&nbsp;")
 
 
 def column(name: str) -> str:
-    """The head of a column."""
+    """Return the header of a column."""
     return f'<th scope="col">{html.escape(name)}</th>'
 
 
 def cell(text: str) -> str:
-    """A table cell that holds plain text."""
+    """Return a table cell with plain text."""
     return f"<td>{html.escape(text)}</td>"
 
 
 def body(rows: Iterable[str]) -> str:
-    """The body of a table."""
+    """Return the body of a table."""
     return f"<tbody>{''.join(rows)}</tbody>"
 
 
 def scrolling(caption: str, columns: str, bodies: str, *, kind: str = "") -> str:
-    """A table in a box of its own that scrolls where the screen is narrow, by keyboard too.
+    """Return a table in a box that scrolls on a narrow screen, also by keyboard.
 
-    Of the kind `dp-cards` it does not scroll: on a narrow screen each row becomes a card.
+    With the kind `dp-cards` it does not scroll: on a narrow screen, each row becomes a card.
     """
     return (
         f'<div class="dp-claims {kind}" role="region" aria-label="{html.escape(caption)}" tabindex="0"><table>'
@@ -151,5 +151,5 @@ def scrolling(caption: str, columns: str, bodies: str, *, kind: str = "") -> str
 
 
 def folded(summary: str, content: str) -> str:
-    """Content that a reader opens by its summary, which says what is inside."""
+    """Return content folded under a summary."""
     return f'<details class="dp-folded"><summary>{html.escape(summary)}</summary>{content}</details>'

@@ -22,7 +22,7 @@ class _Declared(pydantic.BaseModel):
 
 
 class Split(_Declared):
-    """A complete split. `sha256` is `digest` of its arrays; `files` the canonical files that hold it, in order."""
+    """A complete split. `sha256` is the `digest` of its arrays; `files` are its canonical files, in order."""
 
     size: Size
     sha256: Sha256 | None = None
@@ -30,9 +30,9 @@ class Split(_Declared):
 
 
 class Embedded(_Declared):
-    """The subset of a split that ships with the book: lossless grids of images, each with the sha256 of its pixels.
+    """The subset of a split that is part of the book: lossless grids of images, each with the sha256 of its pixels.
 
-    `class_names` is a file of the classes' names, one a line, where every split has classes of its own.
+    `class_names` is a file with one class name per line, for datasets whose splits have different classes.
     """
 
     size: Size
@@ -41,18 +41,18 @@ class Embedded(_Declared):
 
 
 class CanonicalFile(_Declared):
-    """A file as its authors published it, uncompressed. Whatever serves a dataset must equal it bit for bit."""
+    """A file as published by its authors, uncompressed. Every source must provide it bit for bit."""
 
     bytes: Size
     sha256: Sha256
 
 
 class Source(_Declared):
-    """Where a dataset can be read from: its archives with their checksums, their address and their form.
+    """A source of a dataset: its archives with their checksums, their address and their format.
 
-    An archive's name is appended to `url`. A source without one is looked for in the mirror folder alone. `folder` is
-    the folder inside the archive that holds the canonical files. `parts` are archives with the same number of images
-    each, read on their own; only their checksums may be null, where the authors publish none.
+    The name of an archive is appended to `url`. A source without `url` is only searched in the mirror folder. `folder`
+    is the folder inside the archive with the canonical files. `parts` are archives with the same number of images each
+    that are read separately. Only their checksums can be null, if the authors publish none.
     """
 
     form: Literal["loose", "tar", "omniglot-zip", "omniglot-npz", "grid-npz", "chest", "mri", "malaria", "parts"]
@@ -65,12 +65,12 @@ class Source(_Declared):
         if self.form != "parts" and None in self.archives.values():
             raise ValueError("an archive has no checksum; write sha256:... or md5:...")
         if self.form == "parts" and self.url is None:
-            raise ValueError("a dataset in parts has an address; give url")
+            raise ValueError("a dataset in parts needs an address; give url")
         return self
 
     @property
     def title(self) -> str:
-        """One line: what serves."""
+        """The name of the source, in one line."""
         if self.url:
             return self.url + (next(iter(self.archives)) if len(self.archives) == 1 else "")
         return ", ".join(self.archives)
@@ -79,7 +79,7 @@ class Source(_Declared):
 class Entry(_Declared):
     """One dataset. `shape` is (height, width, channels); `canonical` is False for a lossy stand-in.
 
-    `layout` says how canonical files become arrays: `idx` (images, then labels) or `cifar` (records of label bytes,
+    `layout` is the format of the canonical files: `idx` (images, then labels) or `cifar` (records of label bytes,
     the finest last, and planes of red, green and blue).
     """
 
@@ -106,7 +106,7 @@ class Entry(_Declared):
         if bool(self.files) != (self.layout is not None):
             raise ValueError("layout and files go together; give both or neither")
         if not self.classes and not all(subset.class_names for subset in self.embedded.values()):
-            raise ValueError("an embedded subset goes through the classes in turn; list them under classes")
+            raise ValueError("an embedded subset cycles through the classes; list them under classes")
         sizes = {split: declared.size for split, declared in self.splits.items()}
         if not self.sources and sizes != {split: subset.size for split, subset in self.embedded.items()}:
             raise ValueError("a dataset without sources is embedded whole; give sources, or embed every split whole")
@@ -116,7 +116,7 @@ class Entry(_Declared):
 
     @property
     def in_parts(self) -> bool:
-        """Whether archives are fetched one by one, as many as a request needs."""
+        """Whether archives are downloaded one by one, as many as a request needs."""
         (source, *others), (split, *other_splits) = self.sources or [None], self.splits.values()
         whole = not others and not other_splits and source is not None and source.form == "parts"
         return whole and split.size % len(source.archives) == 0

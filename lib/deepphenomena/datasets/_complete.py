@@ -1,4 +1,4 @@
-"""The complete datasets: from the user's cache, else from the first source that can serve them."""
+"""Complete datasets, from the user's cache or from the first available source."""
 
 import contextlib
 import dataclasses
@@ -23,7 +23,7 @@ _CONNECT_SECONDS, _READ_SECONDS = 5, 60
 
 @dataclasses.dataclass(frozen=True)
 class Served:
-    """Every split of a dataset, the kind of place they came from, and what it was that served them."""
+    """Every split of a dataset, with the kind and the name of its source."""
 
     splits: dict[str, Arrays]
     provenance: str
@@ -31,9 +31,10 @@ class Served:
 
 
 def complete(name: str, split: str, entry: Entry) -> Served:
-    """A whole split from the cache, or every split from a source, which the cache then keeps.
+    """Return a split from the cache, or all splits from a source, and store them in the cache.
 
-    InputError where the cached file is damaged, the mirror is no folder, or nothing can serve; it says where it looked.
+    Raise InputError if the cached file is damaged, the mirror is not a folder, or no source is available. The error
+    lists the places that were tried.
     """
     file = paths.cache() / "datasets" / f"{name}.npz"
     if file.is_file():
@@ -44,21 +45,21 @@ def complete(name: str, split: str, entry: Entry) -> Served:
 
 
 def mirror() -> Path | None:
-    """The folder that DEEPPHENOMENA_MIRROR names, or None where it is not set; InputError where it is no folder."""
+    """Return the folder of DEEPPHENOMENA_MIRROR, or None if it is not set. Raise InputError if it is not a folder."""
     value = os.environ.get(MIRROR_VARIABLE)
     if not value:
         return None
     if not Path(value).is_dir():
         raise InputError(
-            f"{MIRROR_VARIABLE} is '{value}', which is no folder; give the absolute path of a folder, or unset it"
+            f"{MIRROR_VARIABLE} is '{value}', which is not a folder; give the absolute path of a folder, or unset it"
         )
     return Path(value)
 
 
 def fetched(name: str, entry: Entry, mirror: Path | None, looked: list[str]) -> Served:
-    """A dataset from the first source that can serve it: the mirror, then the entry's sources in their order.
+    """Return a dataset from the first available source: the mirror, then the sources of the entry in order.
 
-    `looked` is where the caller has looked in vain; InputError lists it with every place tried here and why not.
+    `looked` lists the places that the caller has tried. InputError lists them and every place tried here, with reasons.
     """
     attempts = [(f"the folder {MIRROR_VARIABLE}", functools.partial(_from_mirror, name, entry, mirror))]
     for source in entry.sources:
@@ -85,7 +86,7 @@ def _from_mirror(name: str, entry: Entry, mirror: Path | None) -> Served:
     if entry.files:
         sources.insert(0, None)
     faults = []
-    # MNIST and Fashion-MNIST name their files alike: a mirror of both keeps them in folders of the datasets' names.
+    # MNIST and Fashion-MNIST have the same file names: a mirror keeps them in folders named after the dataset.
     for folder in (mirror / name, mirror):
         for source in sources:
             files = ", ".join(source.archives if source else entry.files)
@@ -106,11 +107,11 @@ def _from_source(entry: Entry, source: Source) -> Served:
 
 
 def download(source: Source, archive: str, folder: Path) -> None:
-    """Fetch one archive of a source into a folder, whole or not at all; Unusable says why it could not be."""
-    import pooch  # it loads an HTTP library, which embedded data never need
+    """Download one archive of a source into a folder, atomically. Raise Unusable with the reason if it fails."""
+    import pooch  # it imports an HTTP library, which embedded data do not need
 
     try:
-        # pooch sets the bar's total once it knows it, and takes a bar of total 0 for none.
+        # pooch sets the total of the bar when it knows it, and ignores a bar with total 0.
         with _quiet(pooch.get_logger()), progress.bar(total=1, description=archive, unit="B") as bar:
             timeout = (_CONNECT_SECONDS, _READ_SECONDS)
             downloader = pooch.HTTPDownloader(timeout=timeout, chunk_size=1 << 16, progressbar=bar)
@@ -140,7 +141,7 @@ def _cached(file: Path, split: str, entry: Entry) -> Served:
             arrays = Arrays(archive[f"{split}_images"], archive[f"{split}_labels"], names)
             source = str(archive["source"])
         found = digest(arrays.images, arrays.labels)
-    except Exception:  # there is no end to what a damaged file makes a reader raise
+    except Exception:  # a damaged file can raise any exception
         pass
     if found != expected:
         raise InputError(
@@ -151,7 +152,7 @@ def _cached(file: Path, split: str, entry: Entry) -> Served:
 
 
 def _keep(file: Path, served: Served) -> None:
-    """Write every split beside the cache file and rename it there: whole or not at all, whoever else is writing."""
+    """Write every split next to the cache file and rename it: atomic, also with concurrent writers."""
     contents = {"source": np.array(served.source)}
     for name, arrays in served.splits.items():
         contents[f"{name}_images"] = arrays.images

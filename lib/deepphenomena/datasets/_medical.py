@@ -1,6 +1,6 @@
-"""The small medical sets, as packed in a mirror folder: who may be in which split is decided here.
+"""The small medical datasets, as packed in a mirror folder, and their splits.
 
-No patient's image, as far as the files tell patients apart, is in two splits, and no image is there twice in two.
+As far as the files identify patients, no patient is in two splits. No image is in two splits.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ SHARES = (0.70, 0.15, 0.15)
 
 
 class Packed(NamedTuple):
-    """Every image's class and split (0, 1, 2 as in `SPLITS`; -1: left out), and the classes' names."""
+    """The class and split of every image (0, 1, 2 as in `SPLITS`; -1: not used), and the names of the classes."""
 
     labels: np.ndarray
     splits: np.ndarray
@@ -22,16 +22,16 @@ class Packed(NamedTuple):
 
 
 def chest(archive: Mapping[str, np.ndarray]) -> Packed:
-    """Chest X-rays with the kind of pneumonia as the class, split by patient as the file says."""
+    """Return chest X-rays with the kind of pneumonia as the class, split by patient as in the file."""
     return Packed(archive["subtype"], archive["split"].astype(int), tuple(archive["subtype_names"].tolist()))
 
 
 def mri(archive: Mapping[str, np.ndarray]) -> Packed:
-    """Brain slices, each once.
+    """Return brain slices without duplicates.
 
-    The published split is not kept: most of its test images are also in its training set, and without them no test
-    image of one class is left. Slices of a patient are not marked but stand near each other in the file, so each class
-    is cut in two places; a random split would put more look-alikes on both sides.
+    The published split is not used: most of its test images are also in its training set, and without them one class
+    has no test image. The file does not identify patients, but slices of a patient are close to each other. So each
+    class is cut in two places; a random split would put more similar slices into different splits.
     """
     labels, first = archive["all_labels"], archive["duplicate_of"]
     kept = np.flatnonzero((first == -1) | (first == np.arange(len(first))))
@@ -41,13 +41,13 @@ def mri(archive: Mapping[str, np.ndarray]) -> Packed:
 
 
 def malaria(archive: Mapping[str, np.ndarray]) -> Packed:
-    """Cells of thin blood smears, split by slide."""
+    """Return cells of thin blood smears, split by slide."""
     labels, slides = archive["labels"], archive["group_names"][archive["group"]]
     return Packed(labels, by_group(labels, slides), tuple(archive["class_names"].tolist()))
 
 
 def in_blocks(labels: np.ndarray) -> np.ndarray:
-    """Each class, in its order, cut into the splits' shares: the first 70% to train, then 15% and 15%."""
+    """Split each class in its order: the first 70% to train, then 15% and 15%."""
     splits = np.zeros(len(labels), int)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -57,10 +57,10 @@ def in_blocks(labels: np.ndarray) -> np.ndarray:
 
 
 def by_group(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Whole groups dealt out so that every class comes near the splits' shares.
+    """Assign whole groups to splits so that every class is close to the shares of the splits.
 
-    Groups go, in an order given by the sha256 of their names, each to the split that then is least full for what the
-    group holds. No random numbers: the same on every machine.
+    Groups are assigned in the order of the sha256 of their names. Each goes to the split that would then be least full
+    in the classes of the group. This uses no random numbers, so the result is the same on every machine.
     """
     names, group = np.unique(groups, return_inverse=True)
     held = np.stack([np.bincount(group[labels == label], minlength=len(names)) for label in np.unique(labels)], 1)

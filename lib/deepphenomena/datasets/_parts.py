@@ -1,6 +1,6 @@
-"""Datasets in parts: archives of gigabytes each, of which a request fetches the first that it needs.
+"""Datasets in parts: large archives, of which a request downloads only the first ones that it needs.
 
-The cache keeps each archive as it was published, and nothing else of the dataset.
+The cache keeps each archive as published.
 """
 
 from pathlib import Path
@@ -15,12 +15,12 @@ from deepphenomena.runtime.errors import InputError
 
 
 def leading(name: str, split: str, entry: Entry, n: int) -> Served:
-    """The first n images of a dataset in parts, from the cache, the mirror folder or the canonical address.
+    """Return the first n images of a dataset in parts, from the cache, the mirror folder or the canonical address.
 
-    `provenance` and `source` tell where the last archive came from.
+    `provenance` and `source` name the source of the last archive.
 
     Raises:
-        InputError: an archive that is nowhere to be had, or that is damaged or holds something else.
+        InputError: an archive that is not available, is damaged or has other contents.
     """
     (source,) = entry.sources
     share = entry.splits[split].size // len(source.archives)  # images in each part
@@ -39,7 +39,7 @@ def leading(name: str, split: str, entry: Entry, n: int) -> Served:
 
 
 def _located(name: str, source: Source, archive: str) -> tuple[Path, str]:
-    """(the folder that holds an archive now, what served it)."""
+    """Return (folder that holds the archive, kind of its source)."""
     cache, served = paths.cache() / "datasets" / name, mirror()
     places = {cache: "cache"} | ({served / name: "mirror", served: "mirror"} if served else {})
     for folder, provenance in places.items():
@@ -57,7 +57,7 @@ def _located(name: str, source: Source, archive: str) -> tuple[Path, str]:
 
 
 def _read(file: Path, n: int, entry: Entry) -> tuple[np.ndarray, np.ndarray]:
-    """The first n images `X` (NHWC, uint8) and labels `Y` of an archive."""
+    """Return the first n images `X` (NHWC, uint8) and labels `Y` of an archive."""
     try:
         with np.load(file, allow_pickle=False) as archive:
             images, labels = archive["X"][:n], archive["Y"][:n].astype(np.int32)

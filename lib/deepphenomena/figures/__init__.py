@@ -1,8 +1,8 @@
-"""Figures of a chapter: one call draws a tidy table as a captioned SVG, legible in light and dark.
+"""Figures of a chapter: one call draws a tidy table as a captioned SVG, readable on light and dark pages.
 
 `lines`, `scatter`, `bars` and `heatmap` take a DataFrame, or the {title: DataFrame} that `run.sources` returns, one
-facet each. Rows that agree in every named column but the value are seeds. `images` draws image sheets. For the rare
-figure that none of these draws, `panels` makes empty axes and `show` shows the result.
+facet for each. Rows with the same values in all named columns except the value are seeds. `images` draws pictures. For
+other figures, `panels` returns empty axes and `show` displays the result.
 
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"step": [0, 1, 0, 1], "loss": [1.0, 0.5, 1.2, 0.4], "seed": [0, 0, 1, 1]})

@@ -1,4 +1,4 @@
-"""The axes of a figure: their scales, and labels in the place of numbers."""
+"""The axes of a figure: scales, and text labels instead of numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,20 +13,20 @@ from deepphenomena.runtime.statistics import Scale
 
 
 def scale_of(call: str, axis: str, scale: str) -> Scale:
-    """The scale of an axis by its name; InputError for another than linear, log and logit."""
+    """Return the scale with this name. Raise InputError if it is not linear, log or logit."""
     if scale not in set(Scale):
         raise unknown(f"{axis} of {call}", str(scale), [known.value for known in Scale])
     return Scale(scale)
 
 
 def placed(table: pd.DataFrame, labels: Sequence[Any] | None = None) -> tuple[pd.DataFrame, list[Any]]:
-    """(the table with places 0, 1, ... for x, the label of each place)."""
+    """Return (table with positions 0, 1, ... for x, label of each position)."""
     labels = levels(table["x"]) if labels is None else list(labels)
     return table.assign(x=table["x"].map({label: place for place, label in enumerate(labels)})), labels
 
 
 def write_labels(axes: Sequence[Axes], labels: Sequence[Any]) -> None:
-    """Put labels at the places 0, 1, ... of x, aslant where they would run into each other."""
+    """Write labels at the positions 0, 1, ... of x, slanted if they would overlap."""
     words = [written(label) for label in labels]
     aslant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, words)) > 24 else {}
     if aslant:

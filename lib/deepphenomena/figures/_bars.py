@@ -4,7 +4,7 @@ from deepphenomena.figures import _axes, _facets, _show, _tables
 from deepphenomena.figures._references import Numbers, check_references, draw_references
 from deepphenomena.figures._theme import INK
 
-_ABREAST = 0.6  # share of a place that its colours fill
+_ABREAST = 0.6  # fraction of the width of a position that its colors fill
 
 
 def bars(
@@ -22,14 +22,16 @@ def bars(
     alt: str,
     caption: str,
 ) -> None:
-    """Show a value for each label of x: mean, the verdicts' 95% interval as error bar, and each seed as a dot.
+    """Show a value for each label of x: the mean, its 95% interval as an error bar, and each seed as a dot.
 
-    Rows that agree in x, color and panel are seeds. There is no error bar with fewer than three.
+    The interval is that of the verdicts. Rows with the same x, color and panel are seeds. With fewer than three seeds,
+    there is no error bar.
 
     Args:
         data, y, panel, marks, yscale, xlabel, ylabel, ylim, alt, caption: as for `lines`.
-        x: column of the conditions: labels in order of first appearance, or numbers, evenly spaced in rising order.
-        color: column whose values stand beside each other at each label, in colours of their own.
+        x: column of the conditions: labels in order of first appearance, or numbers in increasing order. They are
+            evenly spaced.
+        color: column whose values are drawn next to each other at each label, in different colors.
 
     Raises:
         InputError: as for `lines`.

@@ -1,4 +1,4 @@
-"""Facets: one set of axes for each source and panel of a table, and one legend below them."""
+"""Facets: one set of axes for each source and panel of a table, with one legend below."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,15 +21,15 @@ _ALONE = 1.5  # how much wider a single facet is
 def panels(
     titles: Sequence[str], *, width: float = FACET[0], height: float = FACET[1], **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Empty axes in a row, for the figure that no other function draws; `show` shows it.
+    """Return empty axes in a row, for figures that no other function draws. Display the figure with `show`.
 
-    Draw what is neutral (text, theory, references) in `figures.INK`, which turns light on a dark page, and a condition
-    in `figures.colour(column, label)`. Two panels of the given width fill a column of text.
+    Draw neutral elements (text, theory, references) in `figures.INK`, which turns light on a dark page, and conditions
+    in `figures.colour(column, label)`. Two panels of the default width fill a column of text.
 
     Args:
         titles: the title of each panel.
         width, height: of one panel, in inches.
-        options: what Matplotlib's `subplots` takes, for example `sharey=True`.
+        options: arguments of Matplotlib's `subplots`, for example `sharey=True`.
 
     Returns:
         The figure and its axes, one for each title.
@@ -47,9 +47,9 @@ def panels(
 
 
 def facets(table: pd.DataFrame, panel: str | None) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """(figure, [(axes, the facet's rows)]): sources side by side, the values of the panel column below each other.
+    """Return (figure, [(axes, rows of the facet)]): sources in columns, values of the panel column in rows.
 
-    Axes are shared. No more than two facets stand side by side, unless there are more sources than that and panels.
+    Axes are shared. There are at most two columns, unless the table has panels and more than two sources.
     """
     theme()
     sources, shown = levels(table["source"]), levels(table["panel"]) if panel else [None]
@@ -73,19 +73,19 @@ def facets(table: pd.DataFrame, panel: str | None) -> tuple[Figure, list[tuple[A
 
 
 def name(column: str, label: Any) -> str:
-    """What a legend or a title calls a condition: the label; before a number or a truth value, the column's name."""
+    """Return the name of a condition in legends and titles: the label. Numbers and booleans include the column name."""
     if is_bool(label):
         return f"{column.replace('_', ' ')}: {'yes' if label else 'no'}"
     return f"{column.replace('_', ' ')} {written(label)}" if is_number(label) else str(label)
 
 
 def written(label: Any) -> str:
-    """A label in words: floats as short as they go, integers in full."""
+    """Return a label as text: floats in their shortest form, integers in full."""
     return f"{label:g}" if is_float(label) else str(label)
 
 
 def label_axes(made: list[tuple[Axes, pd.DataFrame]], xlabel: str, ylabel: str) -> None:
-    """Labels below the lowest facet of each column and left of the first of each row."""
+    """Label the x axis of the lowest facet in each column and the y axis of the first facet in each row."""
     columns = max(axis.get_subplotspec().colspan.stop for axis, _ in made)
     for place, (axis, _) in enumerate(made):
         lowest = place + columns >= len(made)
@@ -97,7 +97,7 @@ def label_axes(made: list[tuple[Axes, pd.DataFrame]], xlabel: str, ylabel: str) 
 def conditions(
     table: pd.DataFrame, color: str | None, style: str | None, *, marked: bool
 ) -> tuple[dict[Any, str], dict[Any, Any], list[Artist]]:
-    """(colour of each label, dashes or markers of each label, entries for the legend)."""
+    """Return (color of each label, dashes or markers of each label, entries of the legend)."""
     tints = _palette.colours(color, levels(table["color"])) if color else {}
     shape = _palette.markers if marked else _palette.dashes
     shapes = shape(style, levels(table["style"])) if style else {}
@@ -115,7 +115,7 @@ def conditions(
 
 
 def legend(figure: Figure, entries: Sequence[Artist]) -> None:
-    """All entries below the axes, in as many columns as fit."""
+    """Draw all entries below the axes, in as many columns as fit."""
     if entries:
         longest = max(len(entry.get_label()) for entry in entries)
         columns = max(1, min(len(entries), int(figure.get_figwidth() * 10 / (longest + 7))))

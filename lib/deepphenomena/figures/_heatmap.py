@@ -4,8 +4,8 @@ import seaborn
 
 from deepphenomena.figures import _facets, _show, _tables
 
-_WRITTEN = 48  # cells of a facet; with no more, each holds its number
-_VECTORS = 400  # cells of a facet; with more they become a picture, which is smaller
+_WRITTEN = 48  # up to this number of cells in a facet, each cell shows its number
+_VECTORS = 400  # above this number of cells in a facet, they are rasterized, which is smaller
 
 
 def heatmap(
@@ -22,17 +22,17 @@ def heatmap(
     alt: str,
     caption: str,
 ) -> None:
-    """Show the mean over seeds of a value as the colour of a cell. All facets share one scale of colours.
+    """Show the mean of a value over seeds as the color of a cell. All facets share one color scale.
 
-    Rows that agree in x, y and panel are seeds. Places are evenly spaced: numbers in rising order (y upwards), labels
-    in order of first appearance. With 48 cells or fewer, each cell holds its number.
+    Rows with the same x, y and panel are seeds. Positions are evenly spaced: numbers in increasing order (y upward),
+    labels in order of first appearance. With 48 cells or fewer, each cell shows its number.
 
     Args:
         data, panel, xlabel, ylabel, alt, caption: as for `lines`.
-        x, y: columns of the places.
+        x, y: columns of the positions.
         value: column of the values.
-        limits: (value of the darkest colour, of the brightest); None takes that of the data.
-        label: the value's name with its unit; left out, the column's name.
+        limits: (value of the darkest color, value of the brightest color); None takes the limit of the data.
+        label: the name of the value with its unit; by default, the name of the column.
 
     Raises:
         InputError: as for `lines`.
@@ -62,7 +62,7 @@ def heatmap(
             annot_kws={"fontsize": 9}, rasterized=cells > _VECTORS,
         )  # fmt: skip
         axis.tick_params(axis="y", rotation=0)
-        for number in axis.texts:  # dark numbers stand on bright cells: they must not turn light with the ink
+        for number in axis.texts:  # dark numbers on bright cells must not turn light on a dark page
             number.set_color("#ffffff" if number.get_color() == "w" else "#1a1a1a")
     axes = [axis for axis, _ in made]
     figure.colorbar(axes[0].collections[0], ax=axes, label=label or value.replace("_", " "), shrink=0.9)

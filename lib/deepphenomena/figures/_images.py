@@ -1,4 +1,4 @@
-"""Images: sheets of pictures, each under its title."""
+"""Images: pictures, each below its title."""
 
 from collections.abc import Mapping
 
@@ -12,15 +12,15 @@ from deepphenomena.runtime.errors import InputError
 
 
 def images(sheets: Mapping[str, ArrayLike], *, alt: str, caption: str, columns: int | None = None) -> None:
-    """Show pictures beside each other, pixel by pixel.
+    """Show pictures side by side, without interpolation.
 
     Args:
-        sheets: {title: (height, width) grey or (height, width, 3) colours}, 0 to 1, or 0 to 255 as uint8.
+        sheets: {title: array}, gray (height, width) or color (height, width, 3), 0 to 1 or uint8 from 0 to 255.
         alt, caption: as for `lines`.
-        columns: how many stand side by side; left out, up to three.
+        columns: pictures per row; by default, up to three.
 
     Raises:
-        InputError: an empty alt or caption, no sheet, or one of another shape.
+        InputError: an empty alt or caption, no picture, or a picture of another shape.
 
     Example:
         >>> images(

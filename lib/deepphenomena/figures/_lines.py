@@ -1,4 +1,4 @@
-"""Lines: a value against a place, mean and band over seeds."""
+"""Lines: a value against x, with the mean and a band over seeds."""
 
 from pandas.api.types import is_numeric_dtype
 
@@ -6,7 +6,7 @@ from deepphenomena.figures import _axes, _facets, _show, _tables
 from deepphenomena.figures._references import Curves, Numbers, check_references, draw_references
 from deepphenomena.figures._theme import INK
 
-_MARKED = 16  # a line of no more points shows each of them
+_MARKED = 16  # a line with at most this many points marks each of them
 
 
 def lines(
@@ -29,29 +29,29 @@ def lines(
     alt: str,
     caption: str,
 ) -> None:
-    """Show a value against x as lines: the mean over seeds, with the verdicts' 95% interval as a band.
+    """Show a value against x as lines: the mean over seeds, with the 95% interval of the verdicts as a band.
 
-    Rows that agree in x, color, style and panel are seeds. There is no band with fewer than three. On a log or logit
-    scale of y, mean and interval are taken on that scale. A line has a gap where a value is not finite, and is thinned
-    to at most 200 values of x.
+    Rows with the same x, color, style and panel are seeds. With fewer than three seeds, there is no band. On a log or
+    logit scale of y, the mean and the interval are computed on that scale. A line has a gap at values that are not
+    finite. It is thinned to at most 200 values of x.
 
     Args:
-        data: a tidy table, or {title: table} as `run.sources` returns, one facet each.
-        x: column of the places: numbers, or labels, which stand in order of first appearance.
+        data: a tidy table, or {title: table} as `run.sources` returns, one facet for each.
+        x: column of the positions: numbers, or labels in order of first appearance.
         y: column of the values.
-        color, style: columns that give a line its colour and its dashes; both may name the same column.
-        panel: column that gives each of its values a facet of its own.
+        color, style: columns that determine the color and the dashes of a line; they can be the same column.
+        panel: column with one facet for each of its values.
         marks: {label: height} of horizontal reference lines, such as `run.marks(claim)`.
-        verticals: {label: place} of vertical reference lines.
+        verticals: {label: x} of vertical reference lines.
         curves: {label: function} of closed forms, called with x of shape (150,).
         xscale, yscale: "linear", "log" or "logit".
-        xlabel, ylabel: the quantity with its unit; left out, the column's name.
-        xlim, ylim: (lowest, highest); None leaves an end free.
-        alt: what the figure shows, for those who cannot see it.
-        caption: what stands below it, without a number.
+        xlabel, ylabel: the quantity with its unit; by default, the name of the column.
+        xlim, ylim: (lowest, highest); None sets no limit.
+        alt: a description of the figure for readers who cannot see it.
+        caption: the text below the figure, without a number.
 
     Raises:
-        InputError: an empty alt or caption, no rows, a column that is missing, or a scale that there is not.
+        InputError: an empty alt or caption, no rows, a missing column, or an unknown scale.
 
     Example:
         >>> lines(

@@ -1,4 +1,4 @@
-"""Colours, dashes and markers of conditions: a label of a column keeps its own in all figures of a process."""
+"""Colors, dashes and markers of conditions. A label of a column keeps its own in all figures of a process."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,24 +8,24 @@ import numpy as np
 import seaborn
 from pandas.api.types import is_bool, is_number
 
-# Seaborn's colour-blind palette without its brightest pink, and with others darkened: each has a contrast of 3 or more
-# on white as well as on near-black.
+# Seaborn's colorblind palette without its brightest pink and with some colors darkened. Each color has a contrast of 3
+# or more on white and on near-black.
 CATEGORICAL = ("#0173b2", "#c87f05", "#029e73", "#d55e00", "#c46fb4", "#b98252", "#3f9bd0", "#8c8c8c", "#9a9210")
 _SEQUENTIAL = seaborn.blend_palette(["#2f79c9", "#9a5fc4", "#d1495b", "#c77d0a"], as_cmap=True)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (2, 2)), (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
 
-# What was given out: for each column the labels in order of first appearance, and numbers with their place in (0, 1).
+# Assigned so far: for each column, the labels in order of first appearance, and the position of each number in (0, 1).
 _labels: dict[str, list[Any]] = {}
 _places: dict[str, dict[float, float]] = {}
 
 
 def colours(column: str, labels: Iterable[Any]) -> dict[Any, str]:
-    """The colour of each label of a column, as "#rrggbb".
+    """Return the color of each label of a column, as "#rrggbb".
 
-    Other labels than numbers take the colour-blind palette in order of their first appearance in any figure; the tenth
-    takes the first colour again. Numbers take a sequential palette by rank; a number that is new to the column takes a
-    colour between those of its neighbours.
+    Labels that are not numbers take the colors of the colorblind palette in order of first appearance in any figure.
+    The tenth label takes the first color again. Numbers take a sequential palette by rank. A number that is new to the
+    column takes a color between those of its neighbors.
     """
     labels = list(labels)
     if all(is_number(label) and not is_bool(label) for label in labels):
@@ -35,7 +35,7 @@ def colours(column: str, labels: Iterable[Any]) -> dict[Any, str]:
 
 
 def colour(column: str, label: Any) -> str:
-    """The colour that a label of a column has in the figures of this process, for what `panels` draws beside them.
+    """Return the color of a label of a column in the figures of this process, for figures drawn with `panels`.
 
     Example:
         >>> colour("start", "random") == colour("start", "random")
@@ -45,13 +45,13 @@ def colour(column: str, label: Any) -> str:
 
 
 def dashes(column: str, labels: Iterable[Any]) -> dict[Any, Any]:
-    """Matplotlib's line style of each label of a column."""
+    """Return the Matplotlib line style of each label of a column."""
     labels = list(labels)
     return dict(zip(labels, _cycled(column, labels, DASHES), strict=True))
 
 
 def markers(column: str, labels: Iterable[Any]) -> dict[Any, str]:
-    """Matplotlib's marker of each label of a column."""
+    """Return the Matplotlib marker of each label of a column."""
     labels = list(labels)
     return dict(zip(labels, _cycled(column, labels, MARKERS), strict=True))
 
@@ -63,7 +63,7 @@ def _cycled(column: str, labels: list[Any], choices: tuple) -> list[Any]:
 
 
 def _placed(column: str, labels: list[Any]) -> dict[float, float]:
-    """Each number's place in (0, 1). New numbers stand evenly between the known ones around them."""
+    """Return the position of each number in (0, 1). New numbers are spaced evenly between their known neighbors."""
     known = _places.setdefault(column, {})
     ends = sorted(known)
     gaps: dict[int, list[float]] = {}

@@ -1,4 +1,4 @@
-"""What is drawn beside the data: the paper's number, a null model, a closed form. Always neutral, dashed and named."""
+"""Reference lines: the paper's number, a null model, a closed form. They are neutral, dashed and labelled."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +15,11 @@ Numbers = Mapping[str, float]
 Curves = Mapping[str, Callable[[np.ndarray], ArrayLike]]
 
 _DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (1, 4)), (0, (5, 1, 1, 1, 1, 1)))
-_PLACES = 150  # at which a closed form is evaluated
+_PLACES = 150  # number of points at which a closed form is evaluated
 
 
 def check_references(call: str, **numbers: Numbers | None) -> None:
-    """InputError, before anything is drawn, where a reference of the function `call` is not one finite number."""
+    """Raise InputError, before drawing, if a reference of the function `call` is not one finite number."""
     for kind, given in numbers.items():
         for label, number in (given or {}).items():
             if not isinstance(number, (int, float, np.number)) or not np.isfinite(number):
@@ -33,13 +33,13 @@ def draw_references(
     verticals: Numbers | None = None,
     curves: Curves | None = None,
 ) -> list[Artist]:
-    """Draw reference lines into every facet, once the data are in; the entries for the legend.
+    """Draw reference lines into every facet, after the data. Return the entries of the legend.
 
     Args:
         axes: the facets.
         marks: {label: height} of horizontal lines.
-        verticals: {label: place} of vertical lines.
-        curves: {label: function of x}, evaluated over the range of x, (n,) to (n,).
+        verticals: {label: x} of vertical lines.
+        curves: {label: function of x}, evaluated over the range of x, from (n,) to (n,).
     """
     lowest, highest = axes[0].get_xlim()
     logarithmic = axes[0].get_xscale() == "log"

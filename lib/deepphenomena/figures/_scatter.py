@@ -1,10 +1,10 @@
-"""Scatter: one number against another, a point for every row."""
+"""Scatter: one number against another, one point per row."""
 
 from deepphenomena.figures import _axes, _facets, _show, _tables
 from deepphenomena.figures._references import Curves, Numbers, check_references, draw_references
 from deepphenomena.figures._theme import INK
 
-_VECTORS = 300  # points of a figure that are drawn one by one; more become a picture, which is smaller
+_VECTORS = 300  # above this number of points in a figure, they are rasterized, which is smaller
 
 
 def scatter(
@@ -27,11 +27,11 @@ def scatter(
     alt: str,
     caption: str,
 ) -> None:
-    """Show one number against another: a point for every row, seeds not averaged.
+    """Show one number against another, with one point per row. Seeds are not averaged.
 
     Args:
         data, x, y, color, panel, marks, verticals, curves, alt, caption: as for `lines`; x holds numbers.
-        style: column that gives a point its marker; it may be that of `color`.
+        style: column that determines the marker of a point; it can be the same as `color`.
         xscale, yscale, xlabel, ylabel, xlim, ylim: as for `lines`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How a figure reaches the page: as an SVG that turns with the page's theme, with its words and its caption."""
+"""Display of figures: as an SVG that follows the theme of the page, with alternative text and a caption."""
 
 import io
 import re
@@ -11,21 +11,21 @@ from deepphenomena.figures._theme import dark_style
 from deepphenomena.runtime.errors import InputError
 
 MIME = "image/svg+xml"
-DOTS_PER_INCH = 130  # of what is a picture inside the SVG
+DOTS_PER_INCH = 130  # of rasterized parts of the SVG
 
 
 def require_words(call: str, alt: str, caption: str) -> None:
-    """InputError where the alternative text or the caption is empty."""
+    """Raise InputError if the alternative text or the caption is empty."""
     if not alt.strip():
-        raise InputError(f"{call} was given an empty alt: say in a sentence what the figure shows")
+        raise InputError(f"{call} was given an empty alt: describe the figure in a sentence")
     if not caption.strip():
-        raise InputError(f"{call} was given an empty caption: say what is drawn, of which data, over which seeds")
+        raise InputError(f"{call} was given an empty caption: say what is drawn, from which data, over which seeds")
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG: the same bytes for the same figure, no background, text as paths, neutral colours that turn.
+    """Return the figure as SVG: deterministic, no background, text as paths, neutral colors that follow the theme.
 
-    Places in paths are kept to a tenth of a point.
+    Coordinates in paths are truncated to a tenth of a point.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "deepphenomena", "svg.fonttype": "path"}):
@@ -33,7 +33,7 @@ def svg(figure: Figure) -> str:
             buffer, format="svg", transparent=True, dpi=DOTS_PER_INCH, metadata={"Date": None, "Creator": None}
         )
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]  # a page has no use for the XML declaration
+    text = text[text.index("<svg") :]  # a page does not need the XML declaration
     text = re.sub(r"(?s)\s*<metadata>.*?</metadata>", "", text)
     text = re.sub(r"\n\s+|<!--.*?-->", "\n", text)
     text = re.sub(r'(?<= d=")[^"]*', lambda path: _shortened(path[0]), text)
@@ -41,7 +41,7 @@ def svg(figure: Figure) -> str:
 
 
 def _shortened(path: str) -> str:
-    """SVG's path data with a digit after the point, and no letter for a command that is that of the point before."""
+    """Return SVG path data with one digit after the decimal point, without repeated command letters."""
     commands, last = [], ""
     for letter, numbers in re.findall(r"([A-Za-z])([^A-Za-z]*)", re.sub(r"(\.\d)\d+", r"\1", path)):
         commands.append(numbers.strip() if letter == last and letter in "LQ" else letter + numbers.strip())
@@ -50,12 +50,12 @@ def _shortened(path: str) -> str:
 
 
 def show(figure: Figure, *, alt: str, caption: str) -> None:
-    """Show a finished figure as SVG with its caption below, and close it.
+    """Show a finished figure as SVG with its caption below it, and close the figure.
 
     Args:
         figure: from `panels`.
-        alt: what the figure shows, in words, for those who cannot see it.
-        caption: what stands below it; the page puts "Figure 1." and so on before it.
+        alt: a description of the figure for readers who cannot see it.
+        caption: the text below the figure; the page adds "Figure 1." and so on before it.
 
     Raises:
         InputError: `alt` or `caption` is empty.
@@ -66,10 +66,10 @@ def show(figure: Figure, *, alt: str, caption: str) -> None:
         >>> show(figure, alt="A curve that rises.", caption="The square of x.")  # doctest: +SKIP
     """
     require_words("figures.show", alt, caption)
-    from IPython.display import display  # only a notebook needs it
+    from IPython.display import display  # only needed in a notebook
 
     drawn = svg(figure)
     plt.close(figure)
     display({MIME: drawn, "text/plain": alt}, raw=True, metadata={MIME: {"alt": alt, "caption": caption}})
-    # Jupyter and Colab show no metadata. The page drops this second output: it sets the caption itself.
+    # Jupyter and Colab do not show metadata. The page drops this second output and sets the caption itself.
     display({"text/plain": caption}, raw=True, metadata={"text/plain": {"caption_of_figure": True}})

@@ -1,4 +1,4 @@
-"""The tidy table behind a figure: all sources in one, by the role of each column; means over seeds; fewer points."""
+"""The tidy table of a figure: all sources in one table with a column per role, means over seeds, thinning."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,21 +12,21 @@ from deepphenomena.runtime.statistics import Scale, estimate
 
 Data = pd.DataFrame | Mapping[str, pd.DataFrame]
 
-POINTS = (60, 200)  # of one line, at the least and at the most; more cannot be told apart on a page
-ALL_POINTS = 1200  # of a figure, while its lines keep the least: what it weighs follows from them
+POINTS = (60, 200)  # minimum and maximum points of a line; more are not distinguishable on a page
+ALL_POINTS = 1200  # target for all points of a figure, which determine its size in bytes
 
 
 def tidy(call: str, data: Data, *, number: str, **roles: str | None) -> pd.DataFrame:
-    """One table of all sources, with a column "source" (the title) and one for each role.
+    """Return one table of all sources, with a column "source" (the title) and one column for each role.
 
     Args:
-        call: the function that a person called, for errors.
+        call: the function that the user called, for error messages.
         data: a tidy table, or {title: tidy table}.
         number: the role whose column must hold numbers.
-        roles: the column of the data that plays each role; None for a role that nothing plays.
+        roles: the column of the data for each role; None for an unused role.
 
     Raises:
-        InputError: no data, no rows, a column that is missing, or a value that is no number.
+        InputError: no data, no rows, a missing column, or a value that is not a number.
     """
     sources = {"": data} if isinstance(data, pd.DataFrame) else data
     if not isinstance(sources, Mapping) or not all(isinstance(frame, pd.DataFrame) for frame in sources.values()):
@@ -53,16 +53,16 @@ def tidy(call: str, data: Data, *, number: str, **roles: str | None) -> pd.DataF
 
 
 def levels(values: pd.Series) -> list[Any]:
-    """The distinct labels of a column: numbers sorted, others in order of first appearance."""
+    """Return the distinct labels of a column: numbers sorted, others in order of first appearance."""
     found = list(values.dropna().unique())
     return sorted(found) if is_numeric_dtype(values) and not is_bool_dtype(values) else found
 
 
 def means(table: pd.DataFrame, value: str, scale: Scale = Scale.LINEAR) -> pd.DataFrame:
-    """One row for each set of seeds: columns `value` (their mean), `low` and `high` (the 95% interval).
+    """Return one row for each set of seeds, with columns `value` (the mean), `low` and `high` (the 95% interval).
 
-    Seeds are the rows that agree in every other column. The interval is that of the verdicts; it is not a number with
-    fewer than three seeds, and neither is anything where a value is not finite.
+    Seeds are the rows with the same values in all other columns. The interval is that of the verdicts. It is NaN with
+    fewer than three seeds. Mean and interval are NaN if a value is not finite.
     """
     keys = [column for column in table.columns if column != value]
     groups = table.groupby(keys, sort=False, observed=True)[value]
@@ -73,7 +73,7 @@ def means(table: pd.DataFrame, value: str, scale: Scale = Scale.LINEAR) -> pd.Da
 
 
 def thinned(table: pd.DataFrame, *, logarithmic: bool) -> pd.DataFrame:
-    """The rows at no more than 200 values of x for each line, evenly spread along the axis, first and last kept."""
+    """Keep the rows at no more than 200 values of x per line, evenly spaced on the axis, including first and last."""
     kept = []
     lines = table.groupby([column for column in table.columns if column not in ("x", "y")], sort=False, observed=True)
     points = int(np.clip(ALL_POINTS // max(lines.ngroups, 1), *POINTS))

@@ -1,24 +1,24 @@
-"""The one theme of the book's figures, and how their neutral colours change in the dark."""
+"""The theme of all figures, and the neutral colors that change on a dark page."""
 
 import seaborn
 
 from deepphenomena.figures._palette import CATEGORICAL
 
-# Neutral colours. Everything drawn in them turns light where the reader's page is dark.
+# Neutral colors. Everything drawn in them turns light on a dark page.
 INK = "#262626"  # text, axes, reference lines
 GRID = "#d4d4d4"
-NEUTRAL = "#8c8c8c"  # what has no colour of its own in a legend; it is legible on both and stays
+NEUTRAL = "#8c8c8c"  # for legend entries without a color; readable on light and dark pages, so it does not change
 IN_THE_DARK = {INK: "#e6e6e6", "#000000": "#e6e6e6", GRID: "#454b53"}
 
 FACET = (3.0, 2.6)  # width and height of one facet in inches; two of them fill a column of text
 
 
 def theme() -> None:
-    """Set the book's theme for all figures drawn from here on: light grid, no background, labels legible on a phone."""
+    """Set the theme for all following figures: light grid, no background, labels that are readable on a phone."""
     seaborn.set_theme(
         style="whitegrid",
         palette=CATEGORICAL,
-        font="DejaVu Sans",  # it comes with Matplotlib: text has one size on every machine
+        font="DejaVu Sans",  # included in Matplotlib, so text has the same size on every machine
         rc={
             "axes.edgecolor": INK,
             "axes.facecolor": "none",
@@ -46,7 +46,7 @@ def theme() -> None:
 
 
 def dark_style() -> str:
-    """The style sheet that goes into every SVG: on a dark page neutral colours turn light."""
+    """Return the style sheet for every SVG: neutral colors turn light on a dark page."""
     rules = "".join(
         f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
         for light, dark in IN_THE_DARK.items()

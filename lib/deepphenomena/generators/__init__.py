@@ -1,12 +1,12 @@
-"""Generators: endless seeded sequences of labelled images, made on the device as a training asks for them.
+"""Generators: infinite seeded sequences of labelled images, generated on the device during training.
 
     garments = generators.deformations(dataset.images, dataset.labels, pixels=14)
-    samples = garments(jnp.arange(128), key=key)  # samples number 0 to 127 of the sequence that this key begins
+    samples = garments(jnp.arange(128), key=key)  # samples 0 to 127 of the sequence of this key
 
-A generator is a distribution together with a numbering of its samples: sample i of a key is always the same, whoever
-asks and in whatever company, and another number gives a fresh, independent one. Disjoint ranges of numbers are
-therefore a training set, a test set and an endless stream that share no sample. Every generator is a pytree, so that
-it goes into a compiled program as an argument.
+A generator is a distribution with numbered samples. Sample i of a key is always the same, whatever other samples are
+requested with it. Different numbers give independent samples. Disjoint ranges of numbers are therefore a training set,
+a test set and an infinite stream without common samples. Every generator is a pytree, so it can be an argument of a
+compiled program.
 """
 
 from deepphenomena.generators.deformations import Deformations, deformations, shrunk

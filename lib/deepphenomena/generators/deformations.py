@@ -1,4 +1,4 @@
-"""Infinitely many images out of some thousand: each one a random affine and elastic deformation of a real one.
+"""Infinitely many images from some thousand: each is a random affine and elastic deformation of a real image.
 
 Source: Loosli, Canu and Bottou 2007, "Training invariant support vector machines using selective sampling" (infinite
 MNIST); Simard, Steinkraus and Platt 2003 for the elastic fields.
@@ -26,14 +26,16 @@ _CONTROLS = 4  # control points of the elastic field along each side
 )
 @dataclasses.dataclass(frozen=True, eq=False)
 class Deformations:
-    """Sample i: a base image chosen uniformly, under a map p ↦ A p + t + e(p) of pixel positions about the centre.
+    """Sample i: a base image chosen uniformly, deformed by a map p ↦ A p + t + e(p) of pixel positions.
 
-    A is the identity plus a matrix uniform in ± `affine`, t uniform in ± `shift`, and e a smooth Gaussian random field
-    of standard deviation `elastic`, both in pixels. Values between pixels are interpolated linearly; beyond the border
-    lies 0. Made by `deformations`.
+    Positions are relative to the center. A is the identity plus a matrix uniform in ± `affine`. t is uniform in
+    ± `shift`, and e is a smooth Gaussian random field of standard deviation `elastic`, both in pixels. Values between
+    pixels are interpolated linearly; values outside the image are 0. Returned by `deformations`.
     """
 
-    corners: Float[Array, "positions corners_channels"]  # of every base image and pixel, with its right and lower ones
+    corners: Float[
+        Array, "positions corners_channels"
+    ]  # each pixel of each base image with its right and lower neighbors
     labels: Int[Array, " bases"]
     affine: Float[Array, ""]
     shift: Float[Array, ""]
@@ -47,9 +49,9 @@ class Deformations:
         return Samples(self._interpolated(base, rows, columns), self.labels[base])
 
     def _one(self, key):
-        """(base image, row and column in it of every pixel) of one sample."""
+        """Return (base image, row and column in it of every pixel) of one sample."""
         height, width, _ = self.shape
-        # One draw for everything: it compiles several times faster than a key for each part.
+        # One draw for everything compiles several times faster than one key per part.
         uniform = jax.random.uniform(key, (7 + 2 * _CONTROLS**2,), minval=np.nextafter(-1, 0, dtype=np.float32))
         choose, matrix, offset, bend = jnp.split(uniform, [1, 5, 7])
         base = jnp.int32((choose[0] + 1) / 2 * len(self.labels)).clip(0, len(self.labels) - 1)
@@ -64,8 +66,8 @@ class Deformations:
 
     def _interpolated(self, base, rows, columns):
         height, width, channels = self.shape
-        # The table has a border of zeros, so position -1 is its row 0. A pixel's four corners lie side by side in it:
-        # one gather in place of four, half the time on a CPU.
+        # The table has a border of zeros, so position -1 is its row 0. The four corners of a pixel are adjacent in it:
+        # one gather instead of four, half the time on a CPU.
         rows, columns = jnp.clip(rows + 1, 0, height + 1), jnp.clip(columns + 1, 0, width + 1)
         above, left = rows.astype(jnp.int32), columns.astype(jnp.int32)
         position = (base[:, None, None] * (height + 2) + above) * (width + 2) + left
@@ -77,7 +79,7 @@ class Deformations:
 
 
 def smoothing(side: int) -> np.ndarray:
-    """Weights (side, controls) that spread independent normal values smoothly over `side` pixels, with variance 1."""
+    """Return weights (side, controls) that interpolate normal values smoothly over `side` pixels, with variance 1."""
     controls = np.linspace(0, side - 1, _CONTROLS)
     spacing = (side - 1) / (_CONTROLS - 1)
     weights = np.exp(-0.5 * ((np.arange(side)[:, None] - controls) / (0.6 * spacing)) ** 2)
@@ -93,15 +95,15 @@ def deformations(
     shift: float = 0.1,
     elastic: float = 0.04,
 ) -> Deformations:
-    """The distribution of random deformations of these images, each chosen equally often.
+    """Return the distribution of random deformations of these images, each chosen with the same probability.
 
     Args:
         images: base images, 0 to 1.
         labels: their labels, from 0.
-        pixels: the side that images are shrunk to first; None leaves them as they are.
+        pixels: the side to which images are shrunk first; None keeps their size.
         affine: the largest change of an entry of the 2×2 matrix; 0.12 is a rotation or shear of 7°, or 12% in size.
-        shift: the largest shift, as a share of the image's side.
-        elastic: standard deviation of the elastic displacement, as a share of the side.
+        shift: the largest shift, as a fraction of the image's side.
+        elastic: standard deviation of the elastic displacement, as a fraction of the side.
 
     Raises:
         InputError: no images, labels that do not match, or strengths below 0.
@@ -131,6 +133,6 @@ def deformations(
 
 
 def shrunk(images: Float[np.ndarray, "n height width channels"], pixels: int) -> np.ndarray:
-    """Images brought to `pixels` rows and columns, by weighted means where that makes them smaller."""
+    """Resize images to `pixels` rows and columns, by weighted means if that makes them smaller."""
     n, _, _, channels = images.shape
     return np.asarray(jax.image.resize(images, (n, pixels, pixels, channels), "linear"))

@@ -1,4 +1,4 @@
-"""Generators whose labels come from elsewhere: a noisy hand, or a teacher network."""
+"""Generators that replace labels: by label noise, or by a teacher network."""
 
 import dataclasses
 import functools
@@ -14,10 +14,10 @@ from deepphenomena.nets.functional import Network
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["generator", "probability"], meta_fields=["classes"])
 @dataclasses.dataclass(frozen=True, eq=False)
 class NoisyLabels:
-    """Each label is replaced with `probability` by one of the other classes, each as likely as the next.
+    """Replace each label with `probability` by one of the other classes, each with the same probability.
 
-    A sample's label is drawn once: it is the same whenever the sample is asked for. Probability 1 - 1/classes makes
-    labels that know nothing of their image.
+    The label of a sample is drawn once: it is the same in every call. With probability 1 - 1/classes, labels are
+    independent of their images.
     """
 
     generator: Generator
@@ -40,9 +40,9 @@ class NoisyLabels:
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["generator", "parameters"], meta_fields=["teacher"])
 @dataclasses.dataclass(frozen=True, eq=False)
 class Relabelled:
-    """Images of a generator with the labels that a teacher gives them, as the paper labelled CIFAR-5m.
+    """Label the images of a generator with a teacher network, as the paper labelled CIFAR-5m.
 
-    `teacher(parameters, images)` gives (n, classes); the largest output is the label.
+    `teacher(parameters, images)` returns (n, classes); the largest output is the label.
     """
 
     generator: Generator

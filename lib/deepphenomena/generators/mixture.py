@@ -1,7 +1,7 @@
-"""A small class-conditional generative model, fitted on the spot: Gaussian mixtures in the space of leading components.
+"""A small class-conditional generative model: Gaussian mixtures in the space of the leading principal components.
 
-So the Ideal World of any dataset can be made, as the paper made CIFAR-5m out of CIFAR-10: fit a model of the images,
-then draw from it for ever. Labels hold by construction, for each class has a mixture of its own.
+It creates the Ideal World of any dataset, as the paper created CIFAR-5m from CIFAR-10: fit a model of the images, then
+draw any number of samples from it. Labels are correct by construction, because each class has its own mixture.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 from deepphenomena.generators.samples import Samples, keys_of
 from deepphenomena.runtime.errors import InputError
 
-_RIDGE = 1e-3  # added to covariances, as a share of the mean variance of a component
+_RIDGE = 1e-3  # added to covariances, as a fraction of the mean variance of a component
 
 
 @functools.partial(
@@ -27,7 +27,7 @@ _RIDGE = 1e-3  # added to covariances, as a share of the mean variance of a comp
 class ClassMixture:
     """Sample i: a class chosen uniformly, one of its Gaussians by weight, and mean + basis · (centre + factor · z).
 
-    Pixels are clipped to 0..1. Made by `class_mixture`.
+    Pixels are clipped to 0..1. Returned by `class_mixture`.
     """
 
     mean: Float[Array, " pixels"]
@@ -62,18 +62,19 @@ def class_mixture(
     iterations: int = 20,
     key: Key[Array, ""],
 ) -> ClassMixture:
-    """Fit by principal components, then expectation maximisation within each class (Bishop 2006, Section 9.2).
+    """Fit principal components, then expectation maximization in each class (Bishop 2006, Section 9.2).
 
     Args:
         images: 0 to 1.
         labels: from 0; every class up to the largest label has at least `gaussians` images.
         rank: principal components kept, over all classes.
         gaussians: full-covariance Gaussians for each class.
-        iterations: steps of expectation maximisation.
-        key: chooses the images that the Gaussians start from, as k-means++ does.
+        iterations: steps of expectation maximization.
+        key: random key that selects the initial means from the images, as in k-means++.
 
     Raises:
-        InputError: labels that do not match, a rank beyond the pixels, or a class with fewer images than Gaussians.
+        InputError: labels that do not match, a rank above the number of pixels, or a class with fewer images than
+            Gaussians.
     """
     labels = np.asarray(labels)
     if labels.shape != np.shape(images)[:1] or np.ndim(images) != 4:
@@ -110,7 +111,7 @@ def class_mixture(
 
 
 def _spread_out(codes: Float[Array, "n rank"], count: int, key) -> Float[Array, "count rank"]:
-    """Codes to start from, each chosen with probability as its squared distance from those before (k-means++)."""
+    """Choose initial codes, each with probability proportional to its squared distance from the others (k-means++)."""
     chosen, nearest = [], jnp.ones(len(codes))
     for fold in jax.random.split(key, count):
         chosen.append(codes[jax.random.choice(fold, len(codes), p=nearest / jnp.sum(nearest))])
@@ -121,7 +122,7 @@ def _spread_out(codes: Float[Array, "n rank"], count: int, key) -> Float[Array, 
 
 @functools.partial(jax.jit, static_argnames="iterations")
 def _expectation_maximisation(codes, centres, ridge, *, iterations):
-    """(weights, centres, covariances) of a Gaussian mixture, started from one common covariance."""
+    """Return (weights, centers, covariances) of a Gaussian mixture, initialized with one common covariance."""
     gaussians, rank = centres.shape
     floor = ridge * jnp.eye(rank)
     common = jnp.cov(codes, rowvar=False).reshape(rank, rank) + floor

@@ -1,4 +1,4 @@
-"""A finite collection, large enough to be gone through once."""
+"""A finite collection that is large enough for a single pass."""
 
 import dataclasses
 import functools
@@ -13,9 +13,9 @@ from deepphenomena.generators.samples import Samples
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["images", "labels"], meta_fields=[])
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pool:
-    """Sample i is image i, in the collection's own order; the key plays no part. Pixels are kept as bytes.
+    """Sample i is image i of the collection; the key is ignored. Pixels are stored as bytes.
 
-    Numbers beyond the collection are not samples: whoever asks must stay below `size`.
+    Only numbers below `size` are valid.
     """
 
     images: UInt8[Array, "size height width channels"]

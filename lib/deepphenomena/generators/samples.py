@@ -1,4 +1,4 @@
-"""What every generator gives, and how to tell two images apart by a number."""
+"""The interface of generators, and hashes of images."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -16,30 +16,30 @@ class Samples(NamedTuple):
 
 @runtime_checkable
 class Generator(Protocol):
-    """A numbered, endless sequence of independent labelled images for each key.
+    """An infinite, numbered sequence of independent labelled images for each key.
 
-    `size` is None, or how many samples there are in all where they come from a finite collection.
+    `size` is the number of samples of a finite collection, otherwise None.
     """
 
     size: int | None
 
     def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
-        """The samples with these numbers."""
+        """Return the samples with these numbers."""
         ...
 
 
 def keys_of(index: Int[Array, " n"], key: Key[Array, ""]) -> Key[Array, " n"]:
-    """One key for each sample."""
+    """Return one key for each sample."""
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
 
 
 @jax.jit
 def digests(images: Float[Array, "n height width channels"]) -> UInt32[Array, "n 2"]:
-    """Two 32-bit numbers for each image: equal images have the same, different ones almost surely not.
+    """Return two 32-bit hashes for each image: equal for equal images, and almost surely different otherwise.
 
-    They are linear hashes of the pixels' bits, modulo 2³², with odd random weights.
+    They are linear hashes of the bits of the pixels, modulo 2³², with odd random weights.
     """
     bits = jax.lax.bitcast_convert_type(images.reshape(len(images), -1).astype(jnp.float32), jnp.uint32)
-    bits = (bits ^ (bits >> 15)) * jnp.uint32(0x9E3779B1)  # a float's low bits are often 0: spread the others into them
+    bits = (bits ^ (bits >> 15)) * jnp.uint32(0x9E3779B1)  # the low bits of a float are often 0: mix in the others
     weights = jax.random.bits(jax.random.key(0), (2, bits.shape[1])) | 1
     return jnp.stack([jnp.sum(bits * weights[0], -1), jnp.sum((bits ^ (bits >> 13)) * weights[1], -1)], -1)

@@ -1,4 +1,4 @@
-"""The papers' architectures in Flax NNX, and the functional form in which the rest of the library takes them."""
+"""The architectures of the papers in Flax NNX, and their functional form for the rest of the library."""
 
 from deepphenomena.nets.functional import ensemble, functional, member
 from deepphenomena.nets.ntk_parameterized import convolutional, fully_connected

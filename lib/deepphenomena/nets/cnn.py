@@ -16,7 +16,7 @@ from deepphenomena.nets.layers import BatchNorm, ConvolutionBlock, max_pool_2x2
 def cnn(
     shape: Sequence[int], *, width: int, outputs: int, batch_norm: bool = True, key: Key[Array, ""]
 ) -> nnx.Sequential:
-    """Myrtle-5: 3×3 convolutions to c, 2c, 4c, 8c channels (c is `width`), halving between them, and a readout.
+    """Return Myrtle-5: 3×3 convolutions to c, 2c, 4c, 8c channels (c is `width`), pooling between them, and a readout.
 
     Source: Page 2018, "How to train your ResNet"; the mCNN of Nakkiran et al. 2020.
     """
@@ -32,7 +32,7 @@ def cnn(
 
 
 def cbr_block(i: int, given: int, width: int, *, kernel: int, rngs: nnx.Rngs) -> tuple[ConvolutionBlock, int]:
-    """Block i of a CBR network (convolution, batch normalization, ReLU, pooling) and its number of channels.
+    """Return block i of a CBR network (convolution, batch normalization, ReLU, pooling) and its number of channels.
 
     Source: Raghu et al. 2019, "Transfusion: understanding transfer learning for medical imaging", appendix.
     """

@@ -16,7 +16,7 @@ HALVINGS = ("stride", "pool")
 
 
 class Module(nnx.Module):
-    """3×3 convolution, batch normalisation with the batch at hand, ReLU; half the rows and columns come out."""
+    """3×3 convolution, batch normalization with the current batch, ReLU. Rows and columns are halved."""
 
     def __init__(self, inputs: int, filters: int, *, halving: str, rngs: nnx.Rngs):
         stride = 2 if halving == "stride" else 1
@@ -25,29 +25,29 @@ class Module(nnx.Module):
         self.halving = halving
 
     def __call__(self, x: Float[Array, "batch height width inputs"]) -> Float[Array, "batch rows columns filters"]:
-        """The module's output."""
+        """Return the output of the module."""
         y = jax.nn.relu(self.normalisation(self.convolution(x)))
         return max_pool_2x2(y) if self.halving == "pool" else y
 
 
 class Conv4(nnx.Module):
-    """Four modules and a linear head on the flattened features; the head starts at zero, alike for every class.
+    """Four modules and a linear head on the flattened features. The head is initialized with zeros.
 
-    Batch normalisation sees only the images that it is given together: a task's queries are normalised with each
-    other ("transductive"), as in the reference code of MAML.
+    Batch normalization uses only the images of one call: the queries of a task are normalized together
+    ("transductive"), as in the reference code of MAML.
 
     Source: Vinyals et al. 2016, section 4.1, as in Finn et al. 2017, section 5.2: stride 2 for Omniglot, 2×2 max
-    pooling for MiniImageNet. Their Omniglot net averages over the remaining pixels where this one flattens them.
+    pooling for MiniImageNet. Their Omniglot network averages over the remaining pixels; this one flattens them.
 
     Args:
-        shape: of an image, (height, width, channels).
+        shape: (height, width, channels) of an image.
         filters: channels of every module.
-        outputs: of the head.
-        halving: "stride" (rounds sizes up) or "pool" (rounds them down).
-        key: draws the convolutions' weights.
+        outputs: outputs of the head.
+        halving: "stride" (rounds sizes up) or "pool" (rounds sizes down).
+        key: random key of the convolution weights.
 
     Raises:
-        InputError: for an unknown way of halving.
+        InputError: an unknown value of `halving`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Conv4(nnx.Module):
         self.head = nnx.Linear(height * width * filters, outputs, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
     def layers(self, x: Float[Array, "batch height width channels"]) -> tuple[Array, ...]:
-        """What each of the five layers gives: four stacks of images, then the head's (batch, outputs)."""
+        """Return the output of each of the five layers: four feature maps, then (batch, outputs) of the head."""
         given = []
         for module in (self.conv1, self.conv2, self.conv3, self.conv4):
             x = module(x)
@@ -75,9 +75,9 @@ class Conv4(nnx.Module):
         return (*given, self.head(x.reshape(x.shape[0], -1)))
 
     def features(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch features"]:
-        """What the head is given."""
+        """Return the input of the head."""
         return self.layers(x)[3].reshape(x.shape[0], -1)
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch outputs"]:
-        """The head's output."""
+        """Return the output of the head."""
         return self.layers(x)[-1]

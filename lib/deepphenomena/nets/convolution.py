@@ -1,4 +1,4 @@
-"""`flax.nnx.Conv` on the library's own convolution, fast on a CPU where Flax's is not."""
+"""`flax.nnx.Conv` with the convolution of this library, which is faster on a CPU."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ from deepphenomena.runtime.errors import InputError
 class Conv(nnx.Conv):
     """A drop-in for a two-dimensional `flax.nnx.Conv`: same arguments, parameters, initial values and results.
 
-    It computes with `deepphenomena.kernels.convolution`, so that it stays fast on a CPU inside a scan and when its
-    weights carry a batch axis. States of the two classes interchange.
+    It uses `deepphenomena.kernels.convolution`, which stays fast on a CPU inside a scan and with batched weights.
+    The states of the two classes are interchangeable.
 
     Args:
         in_features: channels of the input.
@@ -25,14 +25,14 @@ class Conv(nnx.Conv):
         strides: pixels between outputs, one number or (rows, columns).
         padding: "SAME", "VALID" or "CIRCULAR".
         use_bias: whether to add one number for each output channel.
-        dtype: the dtype to compute in; by default what the input and the parameters promote to.
+        dtype: the dtype of the computation; by default the promoted dtype of the input and the parameters.
         param_dtype: the dtype of the parameters.
         kernel_init, bias_init: initializers, as in Flax.
-        rngs: Flax's random streams; `params` is drawn from.
+        rngs: the random streams of Flax; uses `params`.
 
     Raises:
-        InputError: for a kernel that is not two-dimensional and for paddings, strides or inputs that
-            `deepphenomena.kernels.convolution` refuses.
+        InputError: a kernel that is not two-dimensional, or paddings, strides or inputs that
+            `deepphenomena.kernels.convolution` does not support.
     """
 
     def __init__(

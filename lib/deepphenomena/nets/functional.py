@@ -1,4 +1,4 @@
-"""Networks as pure functions of their parameters, one or many."""
+"""Networks as pure functions of their parameters: one network or an ensemble."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,9 +11,9 @@ Network = Callable[[PyTree, Array], Array]
 
 
 def functional(model: nnx.Module, *, method: str = "__call__") -> tuple[Network, PyTree]:
-    """A model as (network, parameters) with `network(parameters, x)` pure; every state of the model is a parameter.
+    """Return (network, parameters) of a model. `network(parameters, x)` is pure; all state is in the parameters.
 
-    `method` names another method of the model for `network` to call, such as "layers" of a `Conv4`.
+    `method` is the method of the model that `network` calls, for example "layers" of a `Conv4`.
     """
     definition, parameters = nnx.split(model)
     return lambda parameters, x: getattr(nnx.merge(definition, parameters), method)(x), parameters
@@ -22,17 +22,17 @@ def functional(model: nnx.Module, *, method: str = "__call__") -> tuple[Network,
 def ensemble(
     build: Callable[..., nnx.Module], keys: Sequence[Key[Array, ""]] | Key[Array, " members"]
 ) -> tuple[Network, PyTree]:
-    """(network, parameters with a leading axis of members) of one model for each key, made by `build(key=key)`."""
+    """Build one model per key with `build(key=key)`; return (network, parameters with a leading axis of members)."""
     built = [functional(build(key=key)) for key in keys]
     return built[0][0], _stacked([parameters for _, parameters in built])
 
 
-@jax.jit  # whole trees: leaf by leaf, every shape is a program of its own
+@jax.jit  # whole trees: otherwise each shape of a leaf is a separate program
 def _stacked(trees):
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 @jax.jit
 def member(parameters: PyTree, k: int | Int[Array, " chosen"]) -> PyTree:
-    """Member k of parameters with a leading axis of members; an array of indices chooses several, with repetition."""
+    """Return member k of parameters with a leading axis of members, or several members for an array of indices."""
     return jax.tree.map(lambda leaf: leaf[k], parameters)

@@ -1,7 +1,7 @@
-"""Initializers of weights, under the names they have in JAX and Flax: He, LeCun, orthogonal, delta-orthogonal.
+"""Initializers of weights, with the names of JAX and Flax: He, LeCun, orthogonal, delta-orthogonal.
 
-Every initializer is called as in JAX and Flax, `init(key, shape, dtype)`, with the outputs on the last axis of `shape`
-and the fan-in being the product of the others. Unlike theirs, a normal law here is not truncated.
+Call every initializer as in JAX and Flax, `init(key, shape, dtype)`. The outputs are the last axis of `shape`, and the
+fan-in is the product of the other axes. In contrast to JAX, normal distributions are not truncated.
 
     kernel = he_normal()(jax.random.key(0), (3, 3, 16, 32))
 
@@ -26,10 +26,10 @@ Initializer = Callable[[Key[Array, ""], Shape, DTypeLike], Array]
 
 
 def normal(stddev: float = 1.0) -> Initializer:
-    """Independent Gaussian weights of this standard deviation."""
+    """Return an initializer of independent Gaussian weights with this standard deviation."""
 
     def init(key, shape, dtype=jnp.float32):
-        # Folding compiles sooner for three axes and more; for two it would only change the last digits.
+        # `sampling` compiles faster for three or more axes; for two it would only change the last digits.
         draw = sampling.normal if len(shape) > 2 else jax.random.normal
         return stddev * draw(key, shape, dtype)
 
@@ -37,31 +37,31 @@ def normal(stddev: float = 1.0) -> Initializer:
 
 
 def he_normal() -> Initializer:
-    """Independent Gaussian weights of variance 2 / fan-in, for layers before a ReLU."""
+    """Return an initializer of independent Gaussian weights with variance 2 / fan-in, for layers before a ReLU."""
     return _scaled_normal(2.0)
 
 
 def he_uniform() -> Initializer:
-    """Independent uniform weights of variance 2 / fan-in, for layers before a ReLU."""
+    """Return an initializer of independent uniform weights with variance 2 / fan-in, for layers before a ReLU."""
     return _scaled_uniform(2.0)
 
 
 def lecun_normal() -> Initializer:
-    """Independent Gaussian weights of variance 1 / fan-in."""
+    """Return an initializer of independent Gaussian weights with variance 1 / fan-in."""
     return _scaled_normal(1.0)
 
 
 def lecun_uniform() -> Initializer:
-    """Independent uniform weights of variance 1 / fan-in."""
+    """Return an initializer of independent uniform weights with variance 1 / fan-in."""
     return _scaled_uniform(1.0)
 
 
 def orthogonal(gain: float = 1.0) -> Initializer:
-    """gain times a matrix (inputs, outputs) of orthonormal rows, drawn from the uniform (Haar) law.
+    """Return an initializer of gain times a matrix (inputs, outputs) with orthonormal rows, Haar distributed.
 
-    The QR decomposition of a Gaussian matrix, with R's diagonal made positive: without the signs Q is not Haar
-    (Mezzadri 2007, "How to generate random matrices from the classical compact groups"). InputError for more inputs
-    than outputs.
+    It is the Q of the QR decomposition of a Gaussian matrix, with signs that make the diagonal of R positive. Without
+    the signs, Q is not Haar distributed (Mezzadri 2007, "How to generate random matrices from the classical compact
+    groups"). It raises InputError for more inputs than outputs.
     """
 
     def init(key, shape, dtype=jnp.float32):
@@ -77,18 +77,18 @@ def orthogonal(gain: float = 1.0) -> Initializer:
 
 
 def delta_orthogonal(gain: float = 1.0) -> Initializer:
-    """Zero but for the centre tap, which holds gain times a Haar matrix H of orthonormal rows, H Hᵀ = I.
+    """Return an initializer of kernels whose center tap is gain times a Haar matrix H, H Hᵀ = I; other taps are zero.
 
     The convolution multiplies the norm of its input by exactly `gain`, at every position and for every spatial mode,
-    whatever the padding. The paper's delta-orthogonal initialization. InputError for more channels in than out, or an
-    even kernel.
+    with any padding. This is the delta-orthogonal initialization of the paper. It raises InputError for more input than
+    output channels, or an even kernel size.
     """
 
     def init(key, shape, dtype=jnp.float32):
         height, width, inputs, outputs = _checked("delta-orthogonal", shape)
         if height % 2 == 0 or width % 2 == 0:
             raise InputError(
-                f"delta-orthogonal kernel of {height} x {width} taps: it needs a centre tap; make both sides odd"
+                f"delta-orthogonal kernel of {height} x {width} taps: it needs a center tap; make both sides odd"
             )
         kernel = jnp.zeros((height, width, inputs, outputs), dtype)
         return kernel.at[height // 2, width // 2].set(orthogonal(gain)(key, (inputs, outputs), dtype))
@@ -97,17 +97,18 @@ def delta_orthogonal(gain: float = 1.0) -> Initializer:
 
 
 def orthogonal_convolution(gain: float = 1.0) -> Initializer:
-    """A kernel spread over all its k × k taps whose convolution is orthogonal all the same, times gain.
+    """Return an initializer of gain times an orthogonal convolution whose kernel uses all k × k taps.
 
-    Starting from a Haar matrix H, k − 1 kernels of 2 × 2 taps are convolved on, each made of two random orthogonal
-    projections P and Q of rank half the channels out: [[PQ, P(I−Q)], [(I−P)Q, (I−P)(I−Q)]] (Kautsky & Turcajova 1994;
-    the paper's orthogonal kernels). InputError for more channels in than out, or a kernel that is not square.
+    A Haar matrix H is convolved with k − 1 kernels of 2 × 2 taps. Each is built from two random orthogonal projections
+    P and Q, whose rank is half the output channels: [[PQ, P(I−Q)], [(I−P)Q, (I−P)(I−Q)]] (Kautsky & Turcajova 1994;
+    the orthogonal kernels of the paper). It raises InputError for more input than output channels, or a kernel that is
+    not square.
     """
 
     def init(key, shape, dtype=jnp.float32):
         height, width, inputs, outputs = _checked("orthogonal", shape)
         if height != width:
-            raise InputError(f"orthogonal kernel of {height} x {width} taps: it is made for square kernels only")
+            raise InputError(f"orthogonal kernel of {height} x {width} taps: it supports square kernels only")
         first, *keys = jax.random.split(key, 1 + 2 * (height - 1))
         kernel = orthogonal(gain)(first, (inputs, outputs), dtype)[None, None]
         for k in range(height - 1):
@@ -119,10 +120,10 @@ def orthogonal_convolution(gain: float = 1.0) -> Initializer:
 
 
 def gaussian_convolution(gain: float = 1.0, *, taps: Float[np.ndarray, "height width"] | None = None) -> Initializer:
-    """Independent Gaussian weights of variance gain² v[tap] / channels in.
+    """Return an initializer of independent Gaussian weights with variance gain² v[tap] / input channels.
 
-    `taps` is the paper's variance vector v: how the variance is shared among the taps; nonnegative with sum 1. By
-    default all taps have the same share, which is the customary initialisation. InputError for other `taps`.
+    `taps` is the variance vector v of the paper: the fraction of the variance at each tap, nonnegative with sum 1. By
+    default all taps have the same fraction, which is the usual initialization. It raises InputError for other `taps`.
     """
 
     def init(key, shape, dtype=jnp.float32):
@@ -131,7 +132,7 @@ def gaussian_convolution(gain: float = 1.0, *, taps: Float[np.ndarray, "height w
         if shares.shape != (height, width) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
             raise InputError(
                 f"taps of shape {shares.shape} and sum {shares.sum():g} for a kernel of {height} x {width}: "
-                "give each tap a share of the variance, none negative, that sum to 1"
+                "give each tap a nonnegative fraction of the variance; they must sum to 1"
             )
         deviation = jnp.asarray(gain * np.sqrt(shares / inputs), dtype)
         return deviation[..., None, None] * sampling.normal(key, shape, dtype)
@@ -140,7 +141,7 @@ def gaussian_convolution(gain: float = 1.0, *, taps: Float[np.ndarray, "height w
 
 
 def stacked(init: Initializer) -> Initializer:
-    """The same initializer for layers stacked on a leading axis, each drawn on its own."""
+    """Return the initializer for layers stacked on a leading axis, drawn independently."""
 
     def init_layers(key, shape, dtype=jnp.float32):
         layers, *shape = shape
@@ -174,20 +175,20 @@ def _checked(kind: str, shape: Shape) -> Shape:
 
 
 def _projection(key, size, dtype):
-    """An orthogonal projection onto a random subspace of half the dimension."""
+    """Return an orthogonal projection onto a random subspace of half the dimension."""
     basis = orthogonal()(key, (max(size // 2, 1), size), dtype)
     return basis.T @ basis
 
 
 def _two_by_two(p, q):
-    """(2, 2, channels, channels): the block kernel of two projections, itself an orthogonal convolution."""
+    """Return the block kernel of two projections, (2, 2, channels, channels), an orthogonal convolution."""
     identity = jnp.eye(len(p), dtype=p.dtype)
     rows, columns = (p, identity - p), (q, identity - q)
     return jnp.stack([jnp.stack([row @ column for column in columns]) for row in rows])
 
 
 def _convolve_kernels(first, second):
-    """The kernel of two convolutions in a row: sizes add up to one less, channels multiply as matrices."""
+    """Return the kernel of two successive convolutions; sizes add up minus one, channels multiply as matrices."""
     height, width = (one + two - 1 for one, two in zip(first.shape[:2], second.shape[:2], strict=True))
     kernel = jnp.zeros((height, width, first.shape[2], second.shape[3]), first.dtype)
     for i, j in np.ndindex(*second.shape[:2]):

@@ -1,7 +1,7 @@
-"""Layers that several networks share: batch normalization, max-pooling, and a convolution with both.
+"""Layers used by several networks: batch normalization, max-pooling, and a convolution with both.
 
-Batch normalization uses the batch at hand, in training and in testing alike, so that a network is a pure function of
-its parameters; test it on batches of a few hundred images. A running average would lag behind early in training.
+Batch normalization uses the statistics of the current batch, in training and in testing, so that a network is a pure
+function of its parameters. Test it on batches of a few hundred images. A running average would lag early in training.
 """
 
 import jax
@@ -14,7 +14,7 @@ from deepphenomena.nets.initializers import he_normal
 
 
 class BatchNorm(nnx.Module):
-    """y = scale · (x - mean) / √(variance + ε) + bias for each channel, moments over this batch (and its pixels).
+    """y = scale · (x - mean) / √(variance + ε) + bias for each channel, with moments over the batch (and its pixels).
 
     Source: Ioffe and Szegedy 2015, Algorithm 1, without the running averages.
     """
@@ -45,22 +45,22 @@ class ConvolutionBlock(nnx.Module):
 
 
 def max_pool_2x2(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
-    """The maximum over each 2×2 window; an odd last row or column is left out."""
+    """Return the maximum over each 2×2 window. An odd last row or column is dropped."""
     batch, height, width, channels = x.shape
     x = x[:, : height // 2 * 2, : width // 2 * 2].reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return jnp.max(x, (2, 4))  # on a CPU much faster in the gradient than a reduce_window
+    return jnp.max(x, (2, 4))  # on a CPU, its gradient is much faster than that of reduce_window
 
 
 def max_pool_3x3(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
-    """The maximum over 3×3 windows at every second pixel, padded as "SAME"; x must be 0 or more, as after a ReLU."""
+    """Return the maximum over 3×3 windows with stride 2 and padding "SAME". x must be nonnegative, as after a ReLU."""
     for axis in (1, 2):
         size = x.shape[axis]
         made = -(-size // 2)
         before = (2 * made + 1 - size) // 2
         padding = [(0, 0)] * x.ndim
         padding[axis] = (before, 2 * made + 1 - size - before)
-        x = jnp.pad(x, padding)  # zeros do not change a maximum of values from 0 on
-        # Three shifted copies; on a CPU the gradient of a reduce_window is many times slower.
+        x = jnp.pad(x, padding)  # zeros do not change a maximum of nonnegative values
+        # Three shifted copies; on a CPU, the gradient of reduce_window is many times slower.
         first, second, third = (jax.lax.slice_in_dim(x, k, k + 2 * made - 1, 2, axis) for k in range(3))
         x = jnp.maximum(jnp.maximum(first, second), third)
     return x

@@ -14,7 +14,7 @@ from deepphenomena.nets.layers import BatchNorm
 def mlp(
     shape: Sequence[int], *, width: int, outputs: int, batch_norm: bool = True, key: Key[Array, ""]
 ) -> nnx.Sequential:
-    """Three hidden ReLU layers of `width` units, the mlp[2048, 2048, 2048] of Nakkiran et al. 2020."""
+    """Return an MLP with three hidden ReLU layers of `width` units, the mlp[2048, 2048, 2048] of Nakkiran et al."""
     rngs = nnx.Rngs(params=key)
     height, columns, channels = shape
     layers: list[Callable] = [lambda x: x.reshape(x.shape[0], -1)]

@@ -1,4 +1,4 @@
-"""Networks whose tangent kernel has a limit: unit-variance weights, with their scale in the forward pass.
+"""Networks in NTK parameterization: unit-variance weights that are scaled in the forward pass.
 
 Source: Jacot et al. 2018, "Neural tangent kernel"; Lewkowycz et al. 2020, Section 2. No biases, as in the latter.
 """
@@ -24,7 +24,7 @@ class Activation(NamedTuple):
     gain: float
 
 
-# E[φ(z)²] = 1/gain² for standard normal z keeps the variance of the hidden layers; tanh takes the linear gain.
+# E[φ(z)²] = 1/gain² for standard normal z preserves the variance in hidden layers; tanh uses the linear gain.
 ACTIVATIONS = {
     "relu": Activation(jax.nn.relu, math.sqrt(2.0)),
     "linear": Activation(lambda x: x, 1.0),
@@ -44,7 +44,7 @@ class Dense(nnx.Module):
 
 
 class Convolution(nnx.Module):
-    """A 3×3 convolution (NHWC) scaled by gain / √(9 · channels in), weights N(0, 1)."""
+    """A 3×3 convolution (NHWC) scaled by gain / √(9 · input channels), with weights N(0, 1)."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, gain: float, rngs: nnx.Rngs):
         self.kernel = nnx.Param(normal()(rngs.params(), (3, 3, inputs, outputs)))
@@ -56,9 +56,9 @@ class Convolution(nnx.Module):
 
 
 def fully_connected(widths: Sequence[int], *, activation: str, key: Key[Array, ""]) -> nnx.Sequential:
-    """Layers of these widths, inputs first and outputs last; `activation` is 'relu', 'linear' or 'tanh'.
+    """Return layers of these widths, from inputs to outputs. `activation` is 'relu', 'linear' or 'tanh'.
 
-    InputError for another activation.
+    Raise InputError for another activation.
     """
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
@@ -66,13 +66,13 @@ def fully_connected(widths: Sequence[int], *, activation: str, key: Key[Array, "
     rngs = nnx.Rngs(params=key)
     layers: list[Callable] = []
     for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
-        # The first layer sees inputs and not activations: its gain is 1, whatever the nonlinearity.
+        # The first layer takes inputs, not activations: its gain is 1 for any nonlinearity.
         layers += [Dense(inputs, outputs, gain=gain if i else 1.0, rngs=rngs), phi]
     return nnx.Sequential(*layers[:-1])
 
 
 def convolutional(shape: Sequence[int], *, channels: int, outputs: int, key: Key[Array, ""]) -> nnx.Sequential:
-    """Two 3×3 ReLU convolutions of stride 2 and a linear readout, for images of `shape` (height, width, channels)."""
+    """Return two 3×3 ReLU convolutions with stride 2 and a linear readout. `shape` is (height, width, channels)."""
     rngs = nnx.Rngs(params=key)
     height, width, inputs = shape
     flat = math.ceil(height / 4) * math.ceil(width / 4) * channels

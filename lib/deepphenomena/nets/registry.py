@@ -1,13 +1,13 @@
-"""Networks by name. One grammar serves chapters, cards and the command line.
+"""Networks by name. Chapters, cards and the command line use the same names.
 
     name                                    network
     mlp-256, cnn-16, vit-32                 a family and its width
     cbr-small, resnet-18, resnet-50         a published architecture
-    cbr-tiny/8, resnet-18/16                the same with every width divided
+    cbr-tiny/8, resnet-18/16                the same with all widths divided
     mlp-256-plain, resnet-18-plain/16       without batch normalization
 
-`PATTERN` is this grammar as a regular expression, for the `pattern` of a card's parameter; `STAGED_PATTERN` is the part
-of it whose networks are `staged.Staged`. A name that a pattern matches is one that `network` builds.
+`PATTERN` is the regular expression of these names, for the `pattern` of a parameter in a card. `STAGED_PATTERN` matches
+the names of networks of type `staged.Staged`. `network` builds every name that matches a pattern.
 """
 
 import functools
@@ -27,7 +27,7 @@ from deepphenomena.runtime.errors import InputError, unknown
 
 
 class Architecture(NamedTuple):
-    """A published network as blocks: the width of each, and the function that makes one."""
+    """A published network as blocks: the width of each block, and the function that builds one."""
 
     widths: tuple[int, ...]
     block: Callable
@@ -54,21 +54,21 @@ PATTERN = f"(mlp|cnn)-[1-9][0-9]*(-plain)?|vit-[1-9][0-9]*|{STAGED_PATTERN}"
 def network(
     name: str, shape: Sequence[int], classes: int, *, halved_above: int | None = None, key: Key[Array, ""]
 ) -> nnx.Module:
-    """A classifier of images by name.
+    """Return an image classifier by name.
 
         model = nets.network("cnn-16", (32, 32, 3), 10, key=jax.random.key(0))
         model(jnp.zeros((8, 32, 32, 3))).shape  # (8, 10)
 
     Args:
-        name: as the table above says. A width is the units of a layer, or the channels of the first one.
+        name: as in the table above. A width is the number of units of a layer, or of channels of the first layer.
         shape: (height, width, channels) of an image.
         classes: outputs of the network.
-        halved_above: blocks after this many have half their channels, the slim networks of Raghu et al. 2019; None
-            halves none. For published architectures only.
-        key: draws the initial parameters.
+        halved_above: blocks after this number have half of their channels: the slim networks of Raghu et al. 2019. None
+            halves no block. Only for published architectures.
+        key: random key of the initial parameters.
 
     Raises:
-        InputError: for a name that is not in the grammar, or a number of blocks that the network does not have.
+        InputError: an unknown name, or more blocks than the network has.
 
     Source: Nakkiran et al. 2020, "The deep bootstrap framework", for the families; Raghu et al. 2019, "Transfusion",
     for CBR; He et al. 2016 for the residual networks.
@@ -92,7 +92,7 @@ def network(
 
 
 def _not_a_network(name: str) -> InputError:
-    """The error for a name outside the grammar."""
+    """Return the error for an unknown name."""
     architecture, slash, _ = name.partition("/")
     family = re.sub(r"-\d.*", "", architecture)
     if architecture in ARCHITECTURES and slash:

@@ -1,7 +1,7 @@
-"""Residual networks block by block: ResNet-18 for small images and ResNet-50.
+"""Residual networks as blocks: ResNet-18 for small images, and ResNet-50.
 
-Block 0 is the stem and blocks 1 to 4 are the stages. Each function makes block i from the channels that it is given and
-a width, and returns it with the channels that it gives.
+Block 0 is the stem and blocks 1 to 4 are the stages. Each function takes the input channels and the width of block i,
+and returns the block and its number of output channels.
 """
 
 import jax
@@ -14,7 +14,7 @@ from deepphenomena.nets.layers import BatchNorm, ConvolutionBlock
 
 
 class ResidualBlock(nnx.Module):
-    """Pre-activation block: x + conv(relu(norm(conv(relu(norm(x)))))), the shortcut projected where shapes change.
+    """Pre-activation block: x + conv(relu(norm(conv(relu(norm(x)))))). The shortcut is projected if the shape changes.
 
     Source: He et al. 2016, "Identity mappings in deep residual networks", Figure 1b.
     """
@@ -35,8 +35,9 @@ class ResidualBlock(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """relu(shortcut + 1×1, 3×3 and 1×1 convolutions): c channels, c (with the stride), and 4c. The shortcut is
-    projected where shapes change.
+    """relu(shortcut + 1×1, 3×3 and 1×1 convolutions) with c, c (with the stride) and 4c channels.
+
+    The shortcut is projected if the shape changes.
 
     Source: He et al. 2016, "Deep residual learning for image recognition", Figure 5, with the stride in the 3×3
     convolution as in most later implementations.
@@ -61,7 +62,7 @@ class Bottleneck(nnx.Module):
 
 
 def resnet18_block(i: int, given: int, width: int, *, batch_norm: bool = True, rngs: nnx.Rngs):
-    """Block i of the pre-activation ResNet-18, whose stem neither strides nor pools."""
+    """Return block i of the pre-activation ResNet-18. Its stem has no stride and no pooling."""
     if i == 0:
         stem = Conv(given, width, (3, 3), use_bias=not batch_norm, kernel_init=he_normal(), rngs=rngs)
         return stem, width
@@ -72,7 +73,7 @@ def resnet18_block(i: int, given: int, width: int, *, batch_norm: bool = True, r
 
 
 def resnet50_block(i: int, given: int, width: int, *, rngs: nnx.Rngs):
-    """Block i of ResNet-50, which gives 4 · width channels after the stem."""
+    """Return block i of ResNet-50. After the stem, a block has 4 · width output channels."""
     if i == 0:
         return ConvolutionBlock(given, width, kernel=7, stride=2, pool=True, rngs=rngs), width
     repeats = (3, 4, 6, 3)[i - 1]

@@ -1,7 +1,7 @@
-"""Networks as blocks under a linear head, the form in which weights are transplanted.
+"""Networks made of blocks and a linear head, the form used to transfer weights.
 
-The parameters of every such network lie under `blocks` 0, 1, ... and `head`, so that "all but the head" or "the first
-two blocks" mean the same for each.
+The parameters of every such network are under `blocks` 0, 1, ... and `head`, so that "all but the head" or "the first
+two blocks" mean the same for all of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from deepphenomena.nets.initializers import lecun_normal
 
 
 class Staged(nnx.Module):
-    """Blocks one after another, the mean over pixels, and a linear head."""
+    """A sequence of blocks, the mean over pixels, and a linear head."""
 
     def __init__(self, blocks: Sequence[Callable], *, features: int, outputs: int, rngs: nnx.Rngs):
         self.blocks = nnx.List(blocks)
         self.head = nnx.Linear(features, outputs, kernel_init=lecun_normal(), rngs=rngs)
 
     def layers(self, x: Float[Array, "batch height width channels"]) -> tuple[Array, ...]:
-        """The output of each block, images all, and then the head's (batch, outputs)."""
+        """Return the output of each block, all feature maps, and then (batch, outputs) of the head."""
         given = []
         for block in self.blocks:
             x = block(x)
@@ -29,19 +29,19 @@ class Staged(nnx.Module):
         return (*given, self.head(jnp.mean(x, (1, 2))))
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch outputs"]:
-        """The head's output."""
+        """Return the output of the head."""
         return self.layers(x)[-1]
 
 
 def staged(block: Callable, widths: Sequence[int], *, channels: int, outputs: int, key: Key[Array, ""]) -> Staged:
-    """A network of blocks with these widths.
+    """Return a network of blocks with these widths.
 
     Args:
-        block: block(i, given, width, rngs=rngs) -> (module, channels that it gives), as `resnet.resnet18_block`.
-        widths: of every block.
-        channels: of an image.
-        outputs: of the head.
-        key: draws the initial parameters.
+        block: block(i, given, width, rngs=rngs) -> (module, output channels), for example `resnet.resnet18_block`.
+        widths: the width of each block.
+        channels: channels of an image.
+        outputs: outputs of the head.
+        key: random key of the initial parameters.
     """
     rngs = nnx.Rngs(params=key)
     blocks, given = [], channels

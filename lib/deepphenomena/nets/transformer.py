@@ -57,5 +57,5 @@ class VisionTransformer(nnx.Module):
 
 
 def vit(shape: Sequence[int], *, width: int, outputs: int, key: Key[Array, ""]) -> VisionTransformer:
-    """A vision transformer of `width` channels, with the largest patch up to 4 × 4 pixels that tiles the image."""
+    """Return a vision transformer with `width` channels and the largest patch, up to 4 × 4, that tiles the image."""
     return VisionTransformer(shape, width=width, outputs=outputs, rngs=nnx.Rngs(params=key))

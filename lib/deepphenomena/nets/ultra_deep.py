@@ -1,4 +1,4 @@
-"""Plain convolutional networks of thousands of layers: no skip connections, no normalisation.
+"""Plain convolutional networks with thousands of layers: no skip connections, no normalization.
 
 Source: Xiao et al. 2018, "Dynamical isometry and a mean field theory of CNNs", Sections 2 and 4.
 """
@@ -17,33 +17,33 @@ from deepphenomena.runtime import sampling
 from deepphenomena.runtime.errors import InputError, unknown
 
 PADDINGS = ("CIRCULAR", "SAME")
-_SMALL_TORUS = 64  # positions up to which wrapping an image around costs more than it saves
+_SMALL_TORUS = 64  # up to this number of positions, padding an image costs more than it saves
 
 
 class UltraDeep(nnx.Module):
     """image → strided convolution → φ → depth × (3 × 3 convolution, bias, φ) → flatten → linear readout.
 
     The first convolution cuts the image into grid × grid patches and lifts each to `channels`. The layers' parameters
-    are stacked on a leading axis and the layers run as `kernels.deep_scan`: memory grows as the root of the depth, and
-    compile time not at all.
+    are stacked on a leading axis, and the layers run as `kernels.deep_scan`: memory grows with the square root of the
+    depth, and compile time is constant.
 
     Args:
         shape: (height, width, channels) of an image; height and width divisible by `grid`.
         grid: positions along each side in the deep part.
         channels: channels in the deep part.
-        depth: its layers.
-        outputs: classes.
-        kernel_init: an initializer of one layer's kernel, such as `delta_orthogonal(gain)`.
-        bias_variance: σ_b² of the deep layers' Gaussian biases.
-        input_variance: the variance of the first pre-activations, for images of mean square 1; q* for a critical start.
-            The readout is scaled by it, so that outputs start with variance near 1.
+        depth: layers in the deep part.
+        outputs: number of classes.
+        kernel_init: an initializer of the kernel of one layer, for example `delta_orthogonal(gain)`.
+        bias_variance: σ_b², the variance of the Gaussian biases in the deep layers.
+        input_variance: the variance of the first pre-activations, for images of mean square 1; q* for a critical
+            initialization. The readout is scaled by it, so that outputs start with variance near 1.
         activation: φ, by default tanh.
         padding: "CIRCULAR" (the image is a torus) or "SAME" (zeros around it).
-        block: layers between two kept activations, as in `deep_scan`; depth itself keeps them all.
+        block: layers between two stored activations, as in `deep_scan`; `depth` stores all of them.
         key: the random key.
 
     Raises:
-        InputError: for an image that `grid` does not divide, or an unknown padding.
+        InputError: an image that `grid` does not divide, or an unknown padding.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class UltraDeep(nnx.Module):
         self.kernels = nnx.Param(stacked(kernel_init)(kernels, (depth, 3, 3, channels, channels), jnp.float32))
         self.biases = nnx.Param(bias_variance**0.5 * sampling.normal(biases, (depth, channels)))
         flat = grid * grid * channels
-        # Activations are of variance q, about, so that outputs start with variance 1 whatever q is.
+        # Activations have a variance of about q, so outputs start with variance 1 for any q.
         self.readout = nnx.Param(sampling.normal(readout, (flat, outputs)) / (flat * input_variance) ** 0.5)
         self.readout_bias = nnx.Param(jnp.zeros(outputs))
         self.activation, self.padding, self.block = activation, padding, block
@@ -96,9 +96,9 @@ def propagate(
     padding: str = "CIRCULAR",
     block: int | None = None,
 ) -> Float[Array, "batch height width channels"]:
-    """x ← φ(x * kernel + bias), once for each layer; differentiable in both modes, in memory O(√depth) backwards.
+    """Apply x ← φ(x * kernel + bias) for each layer. Differentiable in both modes; reverse mode needs O(√depth) memory.
 
-    Errors as `kernels.deep_scan`, and InputError for an unknown padding.
+    Raise the errors of `kernels.deep_scan`, and InputError for an unknown padding.
     """
     check_padding(padding)
     torus = padding == "CIRCULAR" and x.shape[1] * x.shape[2] <= _SMALL_TORUS
@@ -110,12 +110,12 @@ def propagate(
 
     if not torus:
         return deep_scan(layer, (kernels, biases), x, block=block)
-    rows_first = x.transpose(1, 2, 0, 3)  # so that a shift in space moves whole rows of (batch, channels)
+    rows_first = x.transpose(1, 2, 0, 3)  # a shift in space then moves whole rows of (batch, channels)
     return deep_scan(layer, (kernels, biases), rows_first, block=block).transpose(2, 0, 1, 3)
 
 
 def check_padding(padding: str) -> None:
-    """InputError unless the deep layers can be padded so."""
+    """Raise InputError for an unknown padding."""
     if padding not in PADDINGS:
         raise unknown("padding", padding, PADDINGS)
 
@@ -123,10 +123,10 @@ def check_padding(padding: str) -> None:
 def _on_small_torus(
     x: Float[Array, "height width batch channels"], kernel: Float[Array, "3 3 channels channels"]
 ) -> Float[Array, "height width batch channels"]:
-    """The circular convolution as one matrix product with all nine taps, whose results are then shifted and added.
+    """Compute the circular convolution as one matrix product with all nine taps; shift and add the results.
 
-    For 4 × 4 positions of 16 channels a training step takes two fifths of the time of `kernels.convolution`, which
-    wraps the image around first. Splits and concatenations only, because their transposes are each other.
+    For 4 × 4 positions of 16 channels, a training step takes two fifths of the time of `kernels.convolution`, which
+    pads the image first. It uses only splits and concatenations, because they are transposes of each other.
     """
     channels = kernel.shape[2]
     taps = x @ kernel.transpose(2, 0, 1, 3).reshape(channels, -1)

@@ -1,7 +1,7 @@
 """Canonical correlation analysis: CCA, SVCCA and PWCCA.
 
-With few samples CCA says little: independent features already have Σρ² = pq/(n − 1) on average, for n samples and p
-and q features, and from n − 1 ≤ p, q on every ρ is 1. Ten samples for each feature are a common minimum.
+With few samples, CCA is not informative: independent features have Σρ² = pq/(n − 1) on average for n samples and p and
+q features, and every ρ is 1 if n − 1 ≤ p, q. Ten samples per feature are a common minimum.
 """
 
 import math
@@ -21,10 +21,10 @@ class CanonicalCorrelations(NamedTuple):
     """Canonical correlations ρ of two representations, in descending order, each between 0 and 1.
 
     Attributes:
-        similarity: the mean of ρ over the `directions`; 0 where there are none.
+        similarity: the mean of ρ over the `directions`; 0 without directions.
         correlations: ρ, with zeros after the first `directions`.
-        kept: the directions compared of x and of y: their ranks, or what a variance cut left.
-        directions: how many correlations there are, the smaller of `kept`.
+        kept: number of directions of x and of y that are compared: their ranks, or those left by a variance cut.
+        directions: number of correlations, the smaller of `kept`.
     """
 
     similarity: Float[Array, ""]
@@ -34,11 +34,11 @@ class CanonicalCorrelations(NamedTuple):
 
 
 class ProjectionWeightedCorrelations(NamedTuple):
-    """Canonical correlations with the weight of each in the first representation; the weights sum to 1.
+    """Canonical correlations and their weights in the first representation. The weights sum to 1.
 
     Attributes:
-        similarity: the sum of weights times correlations; 0 where there are none.
-        weights: the share of each canonical direction in x.
+        similarity: the sum of weights times correlations; 0 without directions.
+        weights: the weight of each canonical direction in x.
         correlations, kept, directions: as in `CanonicalCorrelations`.
     """
 
@@ -50,17 +50,17 @@ class ProjectionWeightedCorrelations(NamedTuple):
 
 
 def cca(x: Float[Array, "samples p"], y: Float[Array, "samples q"]) -> CanonicalCorrelations:
-    """Canonical correlation analysis: the cosines of the angles between the spans of the centred features.
+    """Return canonical correlations: the cosines of the angles between the spans of the centered features.
 
-    ρ are the singular values of Sxx^(-1/2) Sxy Syy^(-1/2); no invertible affine map of either side changes them.
-    Features are scaled to unit length first, constant ones are left out, and where features depend on each other
-    linearly the span is what counts: singular values below (features · ε) times the largest are cut.
+    ρ are the singular values of Sxx^(-1/2) Sxy Syy^(-1/2). They are invariant to invertible affine maps of either side.
+    Features are first scaled to unit length, and constant features are dropped. Linearly dependent features are reduced
+    to their span: singular values below (features · ε) times the largest are dropped.
 
     Source: Hotelling (1936), "Relations between two sets of variates"; the mean of ρ is the similarity of Raghu et al.
     (2017), section 2.1.
 
     Raises:
-        InputError: for anything but two matrices of real numbers with the same number of rows, at least two.
+        InputError: unless x and y are real matrices with the same number of rows, at least two.
     """
     return _canonical(*check_activations(x, y), 1.0)
 
@@ -68,14 +68,14 @@ def cca(x: Float[Array, "samples p"], y: Float[Array, "samples q"]) -> Canonical
 def svcca(
     x: Float[Array, "samples p"], y: Float[Array, "samples q"], *, variance: float = 0.99
 ) -> CanonicalCorrelations:
-    """Singular vector CCA: of each side keep the fewest principal directions with that share of the variance, then CCA.
+    """Return singular vector CCA: CCA of the fewest principal directions that hold this fraction of the variance.
 
-    No rotation, isotropic scaling or shift of either side changes it; with variance = 1 it is `cca`.
+    It is invariant to rotations, isotropic scalings and shifts of either side. With variance = 1 it equals `cca`.
 
     Source: Raghu et al. (2017), "SVCCA", section 2.1.
 
     Raises:
-        InputError: as `cca`, and for a variance that is not in (0, 1].
+        InputError: as `cca`, or a variance outside (0, 1].
     """
     return _canonical(*check_activations(x, y), _checked_variance(variance))
 
@@ -83,15 +83,15 @@ def svcca(
 def pwcca(
     x: Float[Array, "samples p"], y: Float[Array, "samples q"], *, variance: float = 1.0
 ) -> ProjectionWeightedCorrelations:
-    """Projection-weighted CCA: the mean of ρ weighted by how much of x each canonical direction accounts for.
+    """Return projection-weighted CCA: the mean of ρ, weighted by how much of x each canonical direction explains.
 
-    The weight of direction h of x, a unit vector over the samples, is Σⱼ |⟨h, xⱼ⟩| over the centred features xⱼ,
-    divided by the sum over directions. The weights come from x whatever the widths are, so pwcca(x, y) and pwcca(y, x)
-    differ. Invertible maps of y change nothing; of x, only permutations and isotropic scalings.
+    The weight of direction h of x, a unit vector over the samples, is Σⱼ |⟨h, xⱼ⟩| over the centered features xⱼ,
+    divided by the sum over directions. The weights always come from x, for any widths, so pwcca(x, y) and pwcca(y, x)
+    differ. It is invariant to invertible maps of y, and to permutations and isotropic scalings of x.
 
     Args:
         x, y: activations.
-        variance: the share of each side's variance to keep first, as in `svcca`; 1 keeps all.
+        variance: the fraction of the variance of each side to keep first, as in `svcca`; 1 keeps all.
 
     Source: Morcos, Raghu and Bengio (2018), section 2 (the released code instead weights by the narrower side).
 
@@ -108,7 +108,7 @@ def _sides(x, y, variance: float):
 
 
 def _correlations(squares, alignment: Alignment, finite):
-    """ρ from the eigenvalues ρ², ascending, and how many there are. Activations that are not finite give NaN."""
+    """Return ρ from the ascending eigenvalues ρ², and their number. Activations that are not finite give NaN."""
     directions = alignment.kept.min()
     squares = squares[::-1][: min(alignment.cosines.shape)]
     present = jnp.arange(len(squares)) < directions
@@ -142,5 +142,7 @@ def _projection_weighted(x, y, variance: float) -> ProjectionWeightedCorrelation
 
 def _checked_variance(variance: float) -> float:
     if not (isinstance(variance, int | float) and math.isfinite(variance) and 0 < variance <= 1):
-        raise InputError(f"variance is {variance!r}: the share to keep must be above 0 and at most 1; 0.99 is usual.")
+        raise InputError(
+            f"variance is {variance!r}: the fraction to keep must be above 0 and at most 1; 0.99 is usual."
+        )
     return float(variance)

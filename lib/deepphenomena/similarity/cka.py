@@ -1,4 +1,4 @@
-"""Centred kernel alignment (CKA) with linear kernels."""
+"""Centered kernel alignment (CKA) with linear kernels."""
 
 import jax
 from jax import numpy as jnp
@@ -23,10 +23,10 @@ def _linear_cka(x, y):
 
 
 def linear_cka(x: Float[Array, "samples p"], y: Float[Array, "samples q"]) -> Float[Array, ""]:
-    """Centred kernel alignment with linear kernels: ‖XᵀY‖² / (‖XᵀX‖ ‖YᵀY‖), Frobenius norms of centred features.
+    """Return linear CKA: ‖XᵀY‖² / (‖XᵀX‖ ‖YᵀY‖), with Frobenius norms of centered features.
 
-    Between 0 and 1, and 0 where a side is constant. Rotations, isotropic scalings and shifts of either side change
-    nothing; other invertible maps do. Computed over features or over samples, whichever is less work.
+    It is between 0 and 1, and 0 if a side is constant. It is invariant to rotations, isotropic scalings and shifts of
+    either side, but not to other invertible maps. It is computed over features or over samples, whichever is faster.
 
     Source: Kornblith et al. (2019), "Similarity of neural network representations revisited", section 3 (the biased
     estimate: independent features do not give 0 for finite samples).

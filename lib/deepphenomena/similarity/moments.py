@@ -1,4 +1,4 @@
-"""Second moments of two sets of activations, rescaled so that their squares neither overflow nor lose digits."""
+"""Second moments of two sets of activations, rescaled so that squares do not overflow or lose digits."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from deepphenomena.runtime.errors import InputError
 
 
 def check_activations(x, y):
-    """Both activations in their common real dtype. InputError unless both are matrices of the same samples."""
+    """Return both activations in their common real dtype. Raise InputError unless they fit together."""
     x, y = jnp.asarray(x), jnp.asarray(y)
     shapes = f"similarity of {x.shape} with {y.shape}"
     if x.ndim != 2 or y.ndim != 2 or 0 in x.shape + y.shape:
@@ -24,7 +24,7 @@ def check_activations(x, y):
 
 
 class Scaled(NamedTuple):
-    """Activations, and what makes them centred columns of at most 1: (a − first − shift) / scale."""
+    """Activations with the shift and scale of centered columns of at most 1: (a − first − shift) / scale."""
 
     activations: Float[Array, "samples features"]
     shift: Float[Array, " features"]
@@ -32,10 +32,10 @@ class Scaled(NamedTuple):
 
 
 def rescale(a, over=None) -> Scaled:
-    """Scale each feature by its largest value or, with `over`, all of them by one; a constant feature by 1.
+    """Scale each feature by its largest value, or with `over` all features by one value; constant features by 1.
 
-    Subtracting the first sample before the mean makes a constant feature exactly zero, and loses no digits to a large
-    common offset.
+    The first sample is subtracted before the mean, so that constant features are exactly zero and a large common offset
+    loses no digits.
     """
     difference = a - a[0]
     shift = difference.mean(0)
@@ -45,14 +45,14 @@ def rescale(a, over=None) -> Scaled:
 
 
 def rescaled(scaled: Scaled, start=None, count=None):
-    """The scaled activations, or `count` rows of them."""
+    """Return the scaled activations, or `count` rows of them."""
     a, shift, scale = scaled
     rows = a if start is None else lax.dynamic_slice_in_dim(a, start, count)
     return (rows - a[0] - shift) / scale
 
 
 def second_moments(x: Scaled, y: Scaled):
-    """XᵀX, YᵀY and XᵀY of scaled activations; by chunks on a processor, where they do not fit in its cache."""
+    """Return XᵀX, YᵀY and XᵀY of scaled activations; on a CPU, in chunks if they do not fit in its cache."""
     large = x.activations.size + y.activations.size > 2**18
     cpu = moments_by_chunks if large else moments_at_once
     moments = lax.platform_dependent(x, y, cpu=cpu, default=moments_at_once)
@@ -66,9 +66,9 @@ def moments_at_once(x: Scaled, y: Scaled):
 
 
 def moments_by_chunks(x: Scaled, y: Scaled, *, rows: int = 256, columns: int = 256):
-    """The same, some rows at a time, so that the scaled copy is never written out; the upper half only.
+    """Compute the same in chunks of rows, without storing the scaled copy. Only the upper half is computed.
 
-    The barrier has the transpose made once: XLA:CPU's product along the first axis of both is half as fast.
+    The barrier forces one transpose: the product of XLA:CPU along the first axis of both is half as fast.
     """
     samples, features = x.activations.shape[0], x.activations.shape[1] + y.activations.shape[1]
     blocks = [(start, min(start + columns, features)) for start in range(0, features, columns)]
@@ -90,5 +90,5 @@ def moments_by_chunks(x: Scaled, y: Scaled, *, rows: int = 256, columns: int = 2
 
 
 def product(a, b):
-    """The matrix product in full precision; accelerators multiply float32 in fewer bits by default."""
+    """Return the matrix product in full precision; accelerators multiply float32 with fewer bits by default."""
     return jnp.matmul(a, b, precision="highest")

@@ -1,7 +1,7 @@
 """Orthonormal directions of two sets of activations, and the cosines between them.
 
-The fast form uses second moments, which square the condition number. Where its rounding error would reach √ε, the
-singular vectors of the activations are used (Björck and Golub 1973, "Numerical methods for computing angles between
+The fast method uses second moments, which square the condition number. If its rounding error would reach √ε, singular
+vectors of the activations are used (Björck and Golub 1973, "Numerical methods for computing angles between
 linear subspaces").
 """
 
@@ -17,7 +17,7 @@ from deepphenomena.similarity.moments import Scaled, product, rescaled, second_m
 
 
 class Alignment(NamedTuple):
-    """X = Q Fᵀ with orthonormal Q, and Y = R Gᵀ likewise: the cosines QᵀR, the loadings F and the columns in use."""
+    """X = Q Fᵀ and Y = R Gᵀ with orthonormal Q and R: the cosines QᵀR, the loadings F and the columns used."""
 
     cosines: Float[Array, "a b"]
     loadings: Float[Array, "p a"]
@@ -25,7 +25,7 @@ class Alignment(NamedTuple):
 
 
 def align(x: Scaled, y: Scaled, variance: float) -> Alignment:
-    """Orthonormal directions of both sides and the cosines between them, in the fastest way that is accurate."""
+    """Return orthonormal directions of both sides and the cosines between them, by the fastest accurate method."""
     exact = partial(_align_by_svd, variance=variance)
     if x.activations.shape[0] <= max(x.activations.shape[1], y.activations.shape[1]):
         return exact(x, y)
@@ -37,7 +37,7 @@ def align(x: Scaled, y: Scaled, variance: float) -> Alignment:
 
 
 def _by_cholesky(gram):
-    """W and F with W = F⁻ᵀ, Wᵀ gram W = 1, the columns in use (all), and whether rounding stays below √ε."""
+    """Return W and F with W = F⁻ᵀ, Wᵀ gram W = 1, the number of columns, and whether rounding stays below √ε."""
     norms = jnp.sqrt(jnp.diagonal(gram))
     factor = lax.linalg.cholesky(gram / jnp.outer(norms, norms), symmetrize_input=False)
     inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(gram), dtype=gram.dtype), lower=True)
@@ -47,7 +47,7 @@ def _by_cholesky(gram):
 
 
 def _by_eigenvectors(gram, *, variance: float):
-    """The same with the principal directions that hold the share `variance`; the other columns are zero."""
+    """Return the same for the principal directions that hold the fraction `variance`; other columns are zero."""
     values, vectors = jnp.linalg.eigh(gram)
     values, vectors = jnp.maximum(values[::-1], 0), vectors[:, ::-1]
     used = _leading(values, variance)
@@ -62,7 +62,7 @@ def _align_by_svd(x: Scaled, y: Scaled, *, variance: float) -> Alignment:
 
 
 def _by_svd(a, variance: float):
-    """Orthonormal columns, zero where not in use, the loadings, and how many are in use."""
+    """Return orthonormal columns (zero if not used), the loadings, and the number of columns used."""
     norms = jnp.linalg.norm(a, axis=0) if variance == 1 else jnp.ones(a.shape[1], a.dtype)
     vectors, lengths, turned = jnp.linalg.svd(a * reciprocal(norms), full_matrices=False)
     used = lengths > a.shape[1] * jnp.finfo(a.dtype).eps * lengths[0]
@@ -72,11 +72,11 @@ def _by_svd(a, variance: float):
 
 
 def _leading(variances, share: float):
-    """Which of the descending `variances` are the fewest that hold the share of their sum."""
+    """Return a mask of the fewest of the descending `variances` that hold this fraction of their sum."""
     before = jnp.concatenate([jnp.zeros(1, variances.dtype), jnp.cumsum(variances)[:-1]])
     return before < share * variances.sum()
 
 
 def reciprocal(a):
-    """1 / a where a > 0, else 0."""
+    """Return 1 / a where a > 0, else 0."""
     return jnp.where(a > 0, 1 / jnp.where(a > 0, a, 1), 0)

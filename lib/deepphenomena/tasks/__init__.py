@@ -1,4 +1,4 @@
-"""Tasks: problems that are drawn anew at every step of a training.
+"""Tasks: problems that are sampled again at every step of a training.
 
 from deepphenomena.tasks import few_shot
 

@@ -1,6 +1,6 @@
-"""Few-shot tasks: n-way k-shot classification of images, and sinusoids to regress on.
+"""Few-shot tasks: n-way k-shot image classification, and regression on sinusoids.
 
-Tasks are drawn inside the compiled program, so that `training.train` needs no data but a table of images by class:
+Tasks are sampled inside the compiled program. The only data that `training.train` needs is a table of images by class:
 
     sample = functools.partial(sample_task, ways=5, shots=1, queries=5)
     training.train(meta_loss, parameters, by_class(images, labels), key=key, ...,
@@ -24,30 +24,30 @@ from deepphenomena.runtime.errors import InputError
 
 
 class Examples(NamedTuple):
-    """Inputs and their labels: class numbers of this task, or values to regress on."""
+    """Inputs and their labels: class numbers of the task, or regression targets."""
 
     x: Float[Array, "n ..."]
     y: Int[Array, " n"] | Float[Array, "n ..."]
 
 
 class Task(NamedTuple):
-    """What a task is learned from and what it is judged by. Many tasks carry a leading axis on every array."""
+    """The support set to learn from and the query set to test on. Several tasks have a leading axis on every array."""
 
     support: Examples
     query: Examples
 
 
 def by_class(images: Float[Array, "n ..."], labels: Int[Array, " n"]) -> Float[Array, "classes examples ..."]:
-    """Images as a table with one row for each class, in the order of labels; what `sample_task` draws from.
+    """Return images as a table with one row per class, in the order of labels, for `sample_task`.
 
     Raises:
-        InputError: where labels are not 0, 1, ... with equally many images each.
+        InputError: unless the labels are 0, 1, ... with the same number of images each.
     """
     counts = np.bincount(labels)
     if len(images) != len(labels) or counts.min(initial=len(labels)) != counts.max(initial=0):
         raise InputError(
             f"{len(images)} images with {len(labels)} labels, {counts.min(initial=0)} to {counts.max(initial=0)} of a "
-            "class: a table needs as many of each class from 0 on; drop the others"
+            "class: a table needs the same number of each class, from 0 on; drop the others"
         )
     order = np.argsort(labels, kind="stable")
     return jnp.asarray(images[order].reshape(len(counts), -1, *np.shape(images)[1:]))
@@ -62,19 +62,19 @@ def sample_task(
     key: Key[Array, ""],
     quarter_turns: bool = False,
 ) -> Task:
-    """A task of `ways` classes with `shots` support and `queries` query images each, none of them twice.
+    """Sample a task of `ways` classes with `shots` support and `queries` query images each, without repetition.
 
-    Classes get their numbers at random. The examples of all classes follow each other in turn.
+    Classes are numbered at random. The examples alternate between the classes.
 
     Args:
         images: by class, from `by_class`.
-        ways, shots, queries: sizes.
-        key: fixes the task.
-        quarter_turns: turn every class by 0, 90, 180 or 270 degrees, so that there are four times as many (Santoro et
-            al. 2016, "Meta-learning with memory-augmented neural networks").
+        ways, shots, queries: number of classes, and of support and query images per class.
+        key: random key of the task.
+        quarter_turns: rotate every class by 0, 90, 180 or 270 degrees, which gives four times as many classes (Santoro
+            et al. 2016, "Meta-learning with memory-augmented neural networks").
 
     Raises:
-        InputError: for sizes below one, or more than the table has.
+        InputError: sizes below 1, or larger than the table.
     """
     classes, examples = images.shape[:2]
     if not (1 <= ways <= classes and shots >= 1 and queries >= 1 and shots + queries <= examples):
@@ -98,7 +98,7 @@ def sample_task(
 
 
 def sample_sinusoid(*, shots: int, queries: int, key: Key[Array, ""]) -> Task:
-    """A regression task y = A sin(x + φ): A uniform in [0.1, 5], φ in [0, π], x in [-5, 5]; arrays (n, 1).
+    """Sample a regression task y = A sin(x + φ): A uniform in [0.1, 5], φ in [0, π], x in [-5, 5]; arrays (n, 1).
 
     Source: Finn et al. (2017), section 5.1, as in its code.
     """
@@ -111,9 +111,9 @@ def sample_sinusoid(*, shots: int, queries: int, key: Key[Array, ""]) -> Task:
 
 
 def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Task]:
-    """The `batch_fn` of `training.train`: at every step `count` new tasks, `sample(data, key=...)` each.
+    """Return a `batch_fn` for `training.train` that samples `count` new tasks per step by `sample(data, key=...)`.
 
-    Without data, `sample(key=...)`.
+    Without data, it calls `sample(key=...)`.
     """
 
     def batch_fn(key: Key[Array, ""], step: Int[Array, ""], data: PyTree) -> Task:
@@ -124,7 +124,7 @@ def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Ta
 
 
 def one_by_one(tasks: Task) -> list[Task]:
-    """The tasks of a batch, as NumPy arrays without the leading axis.
+    """Return the tasks of a batch, as NumPy arrays without the leading axis.
 
     Example:
         >>> batch = task_batches(functools.partial(sample_sinusoid, shots=2, queries=3), count=4)

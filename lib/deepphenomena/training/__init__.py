@@ -1,4 +1,4 @@
-"""Training: one compiled loop for one model or many, labelled results, checkpoints that a killed run resumes from."""
+"""Training: one compiled loop for one model or many, labelled results, and checkpoints to resume a killed run."""
 
 from deepphenomena.training.driver import train
 from deepphenomena.training.labels import Grid, grid

@@ -9,7 +9,7 @@ from deepphenomena.runtime import sampling
 def crop_and_flip(
     images: Float[Array, "n height width channels"], *, padding: int, key: Key[Array, ""]
 ) -> Float[Array, "n height width channels"]:
-    """Each image padded by `padding` zero pixels, cropped back at random, and mirrored with probability one half."""
+    """Pad each image by `padding` zero pixels, crop it at random, and mirror it with probability one half."""
     n, height, width, _ = images.shape
     padded = jnp.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     uniform = sampling.uniform(key, (n, 3))

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: saved by Orbax, whole or not at all, and only ever read back by the same training."""
+"""Checkpoints of a training: saved atomically by Orbax, and restored only by the same training."""
 
 import errno
 import functools
@@ -15,19 +15,19 @@ import numpy as np
 
 from deepphenomena.runtime.errors import InputError
 
-# Orbax numbers its saves in one counter for the whole process: two at once get into each other's folders, and may wait
-# for each other for ever.
+# Orbax uses one counter of saves for the whole process: two simultaneous saves can write into each other's folders or
+# deadlock.
 _ONE_AT_A_TIME = threading.Lock()
 
-# What a save costs, about, and how many times as long a training must have taken for its end to be saved.
+# The approximate cost of a save. The end of a training is saved only if the training took _WORTH times as long.
 _SAVE_SECONDS, _BYTES_PER_SECOND = 0.2, 1e8
 _WORTH = 20
 
 
 class Store:
-    """The checkpoints of one training in one folder; with no folder, it keeps nothing.
+    """The checkpoints of one training in one folder. Without a folder, nothing is saved.
 
-    `identity` is a pytree of whatever fixes the training's course. A folder that was written under another identity is
+    `identity` is a pytree of everything that determines the training. A folder written with another identity is
     refused.
     """
 
@@ -40,7 +40,7 @@ class Store:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(self._folder, os.W_OK):  # known now, and not after an hour of training
+            if not os.access(self._folder, os.W_OK):  # fail now, not after an hour of training
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise InputError(
@@ -50,7 +50,7 @@ class Store:
 
     @functools.cached_property
     def _orbax(self):
-        import orbax.checkpoint  # half a second, which a training that is soon over does not need
+        import orbax.checkpoint  # takes half a second; short trainings do not need it
 
         return orbax.checkpoint
 
@@ -64,9 +64,9 @@ class Store:
         return fingerprint(self._identity)
 
     def restore(self, start: Any) -> Any:
-        """The newest checkpoint in the form of `start` and on its devices, or `start` where there is none.
+        """Return the newest checkpoint with the structure and devices of `start`, or `start` without a checkpoint.
 
-        InputError where the folder holds another training's checkpoint.
+        Raise InputError if the folder holds the checkpoint of another training.
         """
         if self._folder is None or not any(self._folder.iterdir()) or (step := self._manager.latest_step()) is None:
             return start
@@ -80,7 +80,7 @@ class Store:
                     state=args.StandardRestore([np.asarray(leaf) for leaf in leaves]),
                 ),
             )
-        except (ValueError, KeyError, OSError):  # another training's leaves, or a damaged folder
+        except (ValueError, KeyError, OSError):  # the leaves of another training, or a damaged folder
             kept = None
         if kept is None or kept["identity"] != {"fingerprint": self._fingerprint}:
             raise InputError(
@@ -96,9 +96,9 @@ class Store:
         return jax.tree.unflatten(form, restored)
 
     def save(self, state: Any, *, last: bool = False) -> None:
-        """Save `state`, whose first leaf counts the rounds done, unless the last save was too short a time ago.
+        """Save `state`, whose first leaf counts the rounds done, unless the last save was too recent.
 
-        The last one is saved sooner: whenever to train again would take much longer than to save.
+        The last state is saved sooner, if repeating the training would take much longer than the save.
         """
         if self._folder is None:
             return
@@ -121,7 +121,7 @@ class Store:
 
 
 def fingerprint(identity: Any) -> str:
-    """The sha256 of a pytree: its structure, and each leaf's type, shape and bytes."""
+    """Return the sha256 of a pytree: of its structure and of the type, shape and bytes of each leaf."""
     leaves, form = jax.tree.flatten(identity)
     digest = hashlib.sha256(str(form).encode())
     for leaf in leaves:

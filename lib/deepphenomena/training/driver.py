@@ -1,4 +1,4 @@
-"""The driver of a training: one model or many, compiled once, with progress, divergence and resuming."""
+"""Train one model or many: compiled once, with a progress bar, divergence checks and checkpoints."""
 
 import functools
 import math
@@ -27,10 +27,10 @@ from deepphenomena.training.scan import (
 )
 from deepphenomena.training.trained import LOSS, Trained
 
-# On a CPU, members below this many parameters train side by side by vmap. Larger ones fill the cores alone, and
-# batching their weights turns matrix products and convolutions into slower forms.
+# On a CPU, members with fewer parameters than this are trained together with vmap. Larger members use all cores on
+# their own, and batching their weights makes matrix products and convolutions slower.
 _SMALL_MEMBER = 4096
-CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a training
+CHECKPOINT_SECONDS = 60.0  # between two checkpoints
 
 
 def train(
@@ -48,34 +48,33 @@ def train(
     checkpoint: Path | None = None,
     description: str | None = "training",
 ) -> Trained:
-    """Train one model, or many of one architecture: a member for each combination of seeds and hyperparameters.
+    """Train one model, or one member for each combination of seeds and hyperparameters.
 
         members = training.grid(seed=range(5), learning_rate=[0.1, 1.0])
         network, initial = nets.ensemble(build, members.keys())
         optimizer = training.tunable(optax.sgd, learning_rate=members["learning_rate"])
         trained = training.train(loss, initial, data, members, optimizer=optimizer, steps=100)
 
-    The program is compiled once for all members and all values of the hyperparameters. Pass the same function objects
-    again to use it again.
+    The program is compiled once for all members and all values of the hyperparameters. Later calls with the same
+    function objects reuse it.
 
     Args:
-        loss: `loss(parameters, batch)`, a scalar.
+        loss: `loss(parameters, batch)`, returns a scalar.
         parameters: initial parameters; with members, every leaf has a leading axis of members.
-        data: a pytree handed to `batch_fn`; without one, it is the batch of every step.
+        data: a pytree passed to `batch_fn`. Without `batch_fn`, it is the batch of every step.
         members: the labels of the members; None trains one model.
         optimizer: an Optax transformation, or `tunable(make, learning_rate=...)` with one value per member.
         steps: number of updates, one number or one for each member.
-        key: random key of one model's batches. Members take theirs from their seed, `members.keys()`.
-        batch_fn: `batch_fn(key, step, data)`, the batch of a step, or `Epochs(batch_size)`.
-        recording: what is evaluated along the way, and how often.
-        stop_above: a member whose loss passes this, or is NaN, has diverged and takes no more steps.
-        checkpoint: a folder. A killed run that is called again with the same arguments resumes, and its result is
-            bit-identical.
+        key: random key of the batches of one model. Members use their seeds, `members.keys()`.
+        batch_fn: `batch_fn(key, step, data)`, returns the batch of a step; or `Epochs(batch_size)`.
+        recording: what to evaluate during training, and how often.
+        stop_above: a member whose loss exceeds this value or is NaN has diverged and stops.
+        checkpoint: a folder. Call again with the same arguments to resume a killed run; the result is bit-identical.
         description: the progress bar's name; None for no bar.
 
     Raises:
-        InputError: a batch size that the data cannot give, a missing key, steps below 1, arrays without one value per
-            member, or a checkpoint folder that holds another training.
+        InputError: a batch size that does not fit the data, a missing key, steps below 1, arrays without one value per
+            member, or a checkpoint folder of another training.
     """
     if members is None:
         alone = _one(parameters, optimizer)
@@ -104,7 +103,7 @@ def train(
 
 
 def _one(parameters: PyTree, optimizer: Optimizer) -> tuple[PyTree, Optimizer]:
-    """One model as an ensemble of one."""
+    """Return one model as an ensemble with one member."""
     lead = functools.partial(jax.tree.map, lambda leaf: jnp.asarray(leaf)[None])
     make, values = split(optimizer)
     return lead(parameters), type(optimizer)(make, lead(values)) if values else optimizer
@@ -164,14 +163,14 @@ def _train_members(
 
 @functools.partial(jax.jit, static_argnames=("make", "samples", "batched"))
 def begin_training(parameters, keys, values, *, batched, **program):
-    """Members before their first step; `batched`: many, with a leading axis."""
+    """Return the state before the first step, of one member or, if `batched`, of all, with a leading axis."""
     one = functools.partial(begin, **program)
     return (jax.vmap(one) if batched else one)(parameters, keys, values)
 
 
 @functools.partial(jax.jit, static_argnames=("evaluate", "batched"))
 def evaluated(parameters, held_out, *, evaluate, batched):
-    """The metrics of a member, or of many. A program of its own: every segment, and every loss, shares it."""
+    """Return the metrics of one member or of all. A separate program, shared by all segments and losses."""
     if evaluate is None:
         return {}
     return dict((jax.vmap(evaluate, (0, None)) if batched else evaluate)(parameters, held_out))
@@ -179,14 +178,14 @@ def evaluated(parameters, held_out, *, evaluate, batched):
 
 @functools.partial(jax.jit, donate_argnums=0, static_argnames=("loss", "make", "batch_fn", "length", "batched"))
 def train_segment(state, data, values, limits, stop_above, *, batched, **program):
-    """`length` steps of a member; `batched`: of many, with a leading axis."""
+    """Take `length` steps of one member or, if `batched`, of all, with a leading axis."""
     segment = functools.partial(advance, **program)
     segment = jax.vmap(segment, (0, None, 0, 0, None)) if batched else segment
     return segment(state, data, values, limits, stop_above)
 
 
 def _side_by_side(parameters: PyTree, members: int) -> bool:
-    """Whether members are batched into one program: on accelerators, on many devices, and where they are tiny."""
+    """Return whether to batch members into one program: on accelerators, on several devices, or if they are tiny."""
     if members > 1 and (jax.default_backend() != "cpu" or jax.device_count() > 1):
         return True
     size = sum(np.prod(jnp.shape(leaf)[1:], dtype=int) for leaf in jax.tree.leaves(parameters))
@@ -194,14 +193,14 @@ def _side_by_side(parameters: PyTree, members: int) -> bool:
 
 
 def _spread(state: State, members: int) -> State:
-    """The members of a batched state spread evenly over as many devices as divide their number."""
+    """Spread the members of a batched state evenly over devices: the most that divide the number of members."""
     count = max(n for n in range(1, jax.device_count() + 1) if members % n == 0)
     mesh = jax.sharding.Mesh(jax.devices()[:count], ("members",))
     return jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("members")))
 
 
 def _stack(trees: list[PyTree]) -> PyTree:
-    """One tree with a leading axis of members; by NumPy, which has nothing to compile for every shape."""
+    """Stack trees on a leading axis of members, with NumPy, which does not compile a program for each shape."""
     return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *trees)
 
 
@@ -210,11 +209,13 @@ def _take(tree: PyTree, k: int) -> PyTree:
 
 
 def _begin_members(parameters, keys, values, recording, make, samples, batched):
-    """(the members' state, their first metrics): one stacked state where they are batched, else a list."""
+    """Return (state, first metrics) of the members: one stacked state if they are batched, else a list of states."""
 
     def begun(parameters, key, values):
         state = begin_training(parameters, key, values, make=make, samples=samples, batched=batched)
-        state = _spread(state, len(keys)) if batched else state  # as it will lie later: compiles once
+        state = (
+            _spread(state, len(keys)) if batched else state
+        )  # the final sharding, so that later segments do not recompile
         return state, evaluated(state.parameters, recording.held_out, evaluate=recording.evaluate, batched=batched)
 
     if batched:
@@ -225,7 +226,7 @@ def _begin_members(parameters, keys, values, recording, make, samples, batched):
 
 
 def _active(state: State | list[State], limits: Int[np.ndarray, " members"]) -> np.ndarray:
-    """Which members have steps left to take."""
+    """Return which members have steps left."""
     members = [state] if isinstance(state, State) else state
     step, diverged = (
         np.concatenate([np.atleast_1d(getattr(member, name)) for member in members]) for name in ("step", "diverged")
@@ -234,7 +235,7 @@ def _active(state: State | list[State], limits: Int[np.ndarray, " members"]) -> 
 
 
 def _advance_members(state, active, data, values, limits, stop_above, recording, **program):
-    """(losses (members, length), metrics (members,), state) after one segment of every active member."""
+    """Return (losses (members, length), metrics (members,), state) after one segment of every active member."""
 
     def segment(state, values, limits, *, batched):
         state, losses = train_segment(state, data, values, limits, stop_above, batched=batched, **program)

@@ -1,9 +1,9 @@
-"""Labels for the members of an ensemble: which seed, which learning rate, which start each of them has.
+"""Labels for the members of an ensemble: the seed, the learning rate and other settings of each.
 
     members = grid(seed=[0, 1], learning_rate=[0.1, 1.0])
     members["learning_rate"]  # array([0.1, 1. , 0.1, 1. ])
 
-Arrays whose first axis runs over the members become tidy tables by `Grid.frame`, without index arithmetic.
+`Grid.frame` turns arrays with a leading axis of members into tidy tables, without index arithmetic.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ Values = Shaped[Array, "members *axes"] | Shaped[np.ndarray, "members *axes"]
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The members of an ensemble, made by `grid`: one row of labels for each.
+    """The members of an ensemble: one row of labels for each. Returned by `grid`.
 
     Attributes:
         axes: the names of the labels.
@@ -39,11 +39,11 @@ class Grid:
     rows: tuple[tuple[Any, ...], ...]
 
     def __len__(self) -> int:
-        """The number of members."""
+        """Return the number of members."""
         return len(self.rows)
 
     def __getitem__(self, axis: str) -> Shaped[np.ndarray, " members"]:
-        """The labels of one axis, one value per member. InputError for an unknown axis."""
+        """Return the labels of one axis, one value per member. Raise InputError for an unknown axis."""
         column = self._column(axis)
         return np.array([row[column] for row in self.rows])
 
@@ -53,14 +53,13 @@ class Grid:
         return pd.DataFrame({axis: self[axis] for axis in self.axes}, index=pd.RangeIndex(len(self)))
 
     def keys(self, purpose: str | None = None) -> Key[Array, " members"]:
-        """A random key per member, from its seed alone: members that differ in other labels share their randomness.
+        """Return a random key per member. It depends only on the seed: members that differ in other labels share it.
 
         Args:
-            purpose: a word that makes the keys independent of those for other purposes; None gives
-                `jax.random.key(seed)`.
+            purpose: a word. Keys for different purposes are independent. None gives `jax.random.key(seed)`.
 
         Raises:
-            InputError: for a grid without the axis "seed".
+            InputError: the grid has no axis "seed".
         """
         keys = jnp.stack([jax.random.key(int(seed)) for seed in self["seed"]])
         if purpose is None:
@@ -68,10 +67,10 @@ class Grid:
         return jax.vmap(jax.random.fold_in, (0, None))(keys, zlib.crc32(purpose.encode()))
 
     def where(self, **labels: Any) -> Bool[np.ndarray, " members"]:
-        """True for the members that have these labels; a list of values accepts any of them.
+        """Return True for the members with these labels. A list of values accepts any of them.
 
         Raises:
-            InputError: for an unknown axis, or a value that no member has.
+            InputError: an unknown axis, or a value that no member has.
         """
         chosen = np.ones(len(self), bool)
         for axis, wanted in labels.items():
@@ -80,25 +79,25 @@ class Grid:
             for value in accepted:
                 if value not in present:
                     there = ", ".join(str(value) for value in dict.fromkeys(present))
-                    raise InputError(f"no member has {axis}={value}: there are {there}")
+                    raise InputError(f"no member has {axis}={value}: the values are {there}")
             chosen &= np.array([value in accepted for value in present])
         return chosen
 
     def select(self, **labels: Any) -> "Grid":
-        """The grid of the members that `where` finds. An axis fixed to one value is dropped, as its label is known."""
+        """Return the grid of the members that `where` finds. An axis with one given value is dropped."""
         rows = [row for row, kept in zip(self.rows, self.where(**labels), strict=True) if kept]
         kept = [k for k, axis in enumerate(self.axes) if axis not in labels or _is_many(labels[axis])]
         return Grid(tuple(self.axes[k] for k in kept), tuple(tuple(row[k] for k in kept) for row in rows))
 
     def stack(self, function: Callable[..., PyTree]) -> PyTree:
-        """What `function` returns for the labels of each member, stacked on a leading axis of members.
+        """Call `function` with the labels of each member and stack the results on a leading axis of members.
 
-        It is called by keyword with the axes that its signature names, once for each distinct combination of them:
+        The arguments are the axes named in its signature. It is called once for each distinct combination of them:
 
             initial = members.stack(lambda seed: build(jax.random.key(seed)))
 
         Raises:
-            InputError: for an argument without a default that is no axis.
+            InputError: an argument without a default that is not an axis.
         """
         names = called_with(function, self.axes)
         columns = [self._column(name) for name in names]
@@ -109,17 +108,17 @@ class Grid:
         return jax.tree.map(lambda *leaves: _stacked(leaves)[index], *made)
 
     def broadcast(self, other: "Grid", tree: PyTree) -> PyTree:
-        """Values of another grid's members, given to each member of this one that has their labels.
+        """Broadcast values of another grid to the members of this grid, by their labels.
 
             ensemble, members = grid(seed=seeds), grid(seed=seeds, learning_rate=rates)
-            initial = members.broadcast(ensemble, initial)  # the same start at every learning rate
+            initial = members.broadcast(ensemble, initial)  # the same initialization at every learning rate
 
         Args:
-            other: a grid whose axes this grid has, too.
-            tree: its leaves have a leading axis of the other grid's members.
+            other: a grid; this grid has all of its axes.
+            tree: a pytree whose leaves have a leading axis of members of the other grid.
 
         Raises:
-            InputError: for an axis that this grid lacks, or labels that the other grid lacks.
+            InputError: an axis that this grid lacks, or labels that the other grid lacks.
         """
         columns = [self._column(axis) for axis in other.axes]
         for leaf in jax.tree.leaves(tree):
@@ -133,9 +132,9 @@ class Grid:
         return jax.tree.map(lambda leaf: leaf[index], tree)
 
     def map(self, function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
-        """`function` of each member's part of `trees`, stacked on a leading axis of members.
+        """Call `function` with the part of `trees` of each member and stack the results on a leading axis of members.
 
-        Every leaf of `trees` has a leading axis of members. Members are computed side by side, a thread for each core.
+        Every leaf of `trees` has a leading axis of members. Members are computed in parallel, one thread per core.
 
             accuracy = members.map(lambda parameters: accuracy_of(network, parameters, test), trained.parameters)
         """
@@ -146,17 +145,17 @@ class Grid:
         return jax.tree.map(lambda *leaves: np.asarray(_stacked(leaves)), *made)
 
     def frame(self, name: str, values: Values, /, **axes: Sequence[Any]) -> pd.DataFrame:
-        """A tidy table of `values`: the labels, one column per further axis, and the value under `name`.
+        """Return a tidy table of `values`: the labels, one column per additional axis, and the value in column `name`.
 
             members.frame("cka", values, layer=["conv1", "head"], step=[0, 10])  # values: (members, 2, 10)
 
         Args:
             name: the column of the values.
             values: one value or array per member.
-            axes: the further axes of `values` in order, with the label of each entry.
+            axes: the additional axes of `values` in order, with the label of each entry.
 
         Raises:
-            InputError: for values of another shape.
+            InputError: values of another shape.
         """
         values = np.asarray(values)
         self._check(values.shape, (len(self), *(len(labels) for labels in axes.values())))
@@ -167,7 +166,7 @@ class Grid:
         return pd.DataFrame(columns | {name: values.ravel()})
 
     def series(self, values: Values, /, **axes: Sequence[Any]) -> pd.Series:
-        """`values` indexed by the labels: by the seed alone where it is the only axis. Arguments as in `frame`."""
+        """Return `values` as a Series indexed by the labels. The arguments are those of `frame`."""
         frame = self.frame("value", values, **axes)
         index = [*self.axes, *axes]
         return frame.set_index(index)["value"].rename(None) if index else frame["value"].rename(None)
@@ -183,25 +182,25 @@ class Grid:
 
 
 def grid(**axes: Iterable[Any]) -> Grid:
-    """The members of an ensemble: the product of the axes, the first of them slowest.
+    """Return the members of an ensemble: the product of the axes. The first axis varies slowest.
 
         members = grid(seed=range(5), learning_rate=[0.1, 1.0])  # 10 members
 
     Args:
-        axes: the values along each axis; the axis "seed" gives the members their random keys.
+        axes: the values along each axis. The axis "seed" determines the random keys of the members.
 
     Raises:
-        InputError: for no axes, an axis without values, one value instead of several, or a repeated value.
+        InputError: no axes, an axis without values, one value instead of a list, or a repeated value.
     """
     if not axes:
-        raise InputError("a grid needs an axis or more; give grid(seed=run.seeds, ...)")
+        raise InputError("a grid needs at least one axis; give grid(seed=run.seeds, ...)")
     columns = []
     for axis, values in axes.items():
         if not _is_many(values):
             raise InputError(f"axis '{axis}' of the grid is {values!r}: give a list of values")
         column = [value.item() if isinstance(value, np.generic) else value for value in values]
         if not column:
-            raise InputError(f"axis '{axis}' of the grid is empty: give one value or more")
+            raise InputError(f"axis '{axis}' of the grid is empty: give at least one value")
         repeated = [value for k, value in enumerate(column) if value in column[:k]]
         if repeated:
             raise InputError(f"axis '{axis}' of the grid has {repeated[0]} more than once: give distinct values")
@@ -210,7 +209,7 @@ def grid(**axes: Iterable[Any]) -> Grid:
 
 
 def called_with(function: Callable[..., Any], axes: Sequence[str]) -> list[str]:
-    """Those of `axes` that the function takes as arguments. InputError for a required argument that is no axis."""
+    """Return those `axes` that the function takes as arguments. Raise InputError for another required argument."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return list(axes)
@@ -227,7 +226,7 @@ def _is_many(values: Any) -> bool:
 
 
 def _stacked(leaves: Sequence[Any]) -> Array:
-    """By NumPy, which compiles nothing for each new shape; by JAX for random keys, which NumPy cannot hold."""
+    """Stack with NumPy, which compiles nothing for new shapes; with JAX for random keys, which NumPy cannot hold."""
     if any(jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key) for leaf in leaves):
         return jnp.stack(leaves)
     return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))

@@ -1,4 +1,4 @@
-"""Losses and errors of a batch, each a pure function, and adapters that make of them what `train` asks for.
+"""Losses and errors of a batch as pure functions, and adapters that turn them into arguments of `train`.
 
 loss = objectives.of(network, objectives.cross_entropy)
 measure = objectives.measure(network, test_accuracy=objectives.accuracy)
@@ -18,26 +18,26 @@ Objective = Callable[[Array, Array], Float[Array, ""]]
 
 
 def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
-    """Mean of -log softmax(logits)[label], in nats: log(classes) for equal logits."""
+    """Return the mean of -log softmax(logits)[label], in nats. It is log(classes) for equal logits."""
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
 
 def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
-    """Share of the batch whose largest logit is that of the label, 0 to 1; the first of equal logits counts."""
+    """Return the fraction of the batch whose largest logit is that of the label; the first of equal logits counts."""
     return jnp.mean(jnp.argmax(logits, -1) == labels)
 
 
 def squared_loss(
     outputs: Float[Array, "batch outputs"], targets: Float[Array, "batch outputs"] | Int[Array, " batch"]
 ) -> Float[Array, ""]:
-    """Mean of ½ ‖output - target‖² over the batch; integer labels stand for one-hot targets."""
+    """Return the mean of ½ ‖output - target‖² over the batch. Integer labels are converted to one-hot targets."""
     if jnp.issubdtype(targets.dtype, jnp.integer):
         targets = jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
     return 0.5 * jnp.mean(jnp.sum((outputs - targets) ** 2, -1))
 
 
 def soft_error(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
-    """Mean of 1 - softmax(logits)[label], 0 to 1: the error of a classifier that draws its answer from the softmax.
+    """Return the mean of 1 - softmax(logits)[label]: the error of a classifier that samples from its softmax.
 
     Source: Nakkiran, Neyshabur and Sedghi (2021), "The deep bootstrap framework", section 2.
     """
@@ -45,17 +45,17 @@ def soft_error(logits: Float[Array, "batch classes"], labels: Int[Array, " batch
     return jnp.mean(1 - right)
 
 
-# Cached, because a program is compiled again for each new function object.
+# Cached, because each new function object is compiled again.
 @functools.lru_cache(maxsize=256)
 def of(
     network: Network, objective: Objective, *, x: Hashable = "x", y: Hashable = "y"
 ) -> Callable[[PyTree, Mapping], Float[Array, ""]]:
-    """`loss(parameters, batch)` for `train`: the objective of the network's outputs on `batch[x]` against `batch[y]`.
+    """Return `loss(parameters, batch)` for `train`: the objective of the outputs on `batch[x]` and of `batch[y]`.
 
     Args:
         network: `network(parameters, inputs)`.
-        objective: such as `cross_entropy`.
-        x, y: where inputs and targets are in a batch: keys of a dict, or 0 and 1 of a pair.
+        objective: for example `cross_entropy`.
+        x, y: the keys of inputs and targets in a batch; for a pair, 0 and 1.
     """
 
     def loss(parameters, batch):
@@ -68,11 +68,11 @@ def of(
 def measure(
     network: Network, *, x: Hashable = "x", y: Hashable = "y", **objectives: Objective
 ) -> Callable[[PyTree, Mapping], dict[str, Float[Array, ""]]]:
-    """`measure(parameters, held_out)` for `Recording`: each objective of the network under its name, outputs shared.
+    """Return `measure(parameters, held_out)` for `Recording`, which computes each objective from the same outputs.
 
     Args:
         network, x, y: as in `of`.
-        objectives: such as `test_accuracy=accuracy`.
+        objectives: for example `test_accuracy=accuracy`.
     """
 
     def measured(parameters, held_out):

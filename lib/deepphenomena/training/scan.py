@@ -1,8 +1,8 @@
-"""Many steps of gradient descent as one pure function, which jit, vmap and grad take like any other.
+"""Many steps of gradient descent as one pure function that works with jit, vmap and grad.
 
     trained = jax.vmap(lambda key: scan(loss, init(key), data, optimizer=optax.sgd(0.1), steps=100))(keys)
 
-`training.train` drives the same steps in segments, with checkpoints, progress and members that stop on their own.
+`training.train` runs the same steps in segments, with checkpoints, a progress bar and members that stop separately.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ BatchFunction = Callable[[Key[Array, ""], Int[Array, ""], PyTree], PyTree]
 
 @dataclasses.dataclass(frozen=True)
 class Epochs:
-    """A `batch_fn` that draws without replacement: every epoch has its own order, a short last batch is dropped.
+    """A `batch_fn` that draws without replacement. Each epoch has its own order; a short last batch is dropped.
 
     Attributes:
         batch_size: samples per step.
-        of: the key of the part of `data` that is shuffled; None for all of it. Its leaves share their leading axis.
-        then: `then(key, step, batch, data)`, applied to every batch: augmentation, or samples of a stream beside it.
+        of: the key of the part of `data` to shuffle; None for all of it. Its leaves have the same leading axis.
+        then: `then(key, step, batch, data)`, applied to every batch, for example to augment it or to add samples.
     """
 
     batch_size: int
@@ -36,11 +36,11 @@ class Epochs:
     then: Callable[[Key[Array, ""], Int[Array, ""], PyTree, PyTree], PyTree] | None = None
 
     def part(self, data: PyTree) -> PyTree:
-        """The part of `data` that is shuffled."""
+        """Return the part of `data` that is shuffled."""
         return data if self.of is None else data[self.of]
 
     def samples(self, data: PyTree) -> int:
-        """The samples of an epoch. InputError where they do not fill a batch."""
+        """Return the number of samples of an epoch. Raise InputError if they do not fill a batch."""
         samples = min((len(leaf) for leaf in jax.tree.leaves(self.part(data)) if jnp.ndim(leaf)), default=0)
         if not 1 <= self.batch_size <= samples:
             raise InputError(f"batch_size {self.batch_size} does not fit {samples} samples; give 1 to {samples}")
@@ -48,13 +48,13 @@ class Epochs:
 
 
 class Recording(NamedTuple):
-    """What is measured along a training, and how often.
+    """What to measure during a training, and how often.
 
     Attributes:
-        evaluate: `evaluate(parameters, held_out)`, a dict of scalars.
-        held_out: a pytree handed to `evaluate`.
-        every: steps between two evaluations; None evaluates at the start and at the end alone. It is also the length of
-            the compiled program: trainings of different `steps` with the same `every` share one program.
+        evaluate: `evaluate(parameters, held_out)`, returns a dict of scalars.
+        held_out: a pytree passed to `evaluate`.
+        every: steps between two evaluations; None evaluates only at the start and at the end. It is also the length of
+            the compiled program: trainings with different `steps` and the same `every` share one program.
     """
 
     evaluate: Evaluate | None = None
@@ -63,18 +63,18 @@ class Recording(NamedTuple):
 
 
 class Tunable(NamedTuple):
-    """An optimizer whose hyperparameters are arguments of the compiled program; made by `tunable`."""
+    """An optimizer whose hyperparameters are arguments of the compiled program. Returned by `tunable`."""
 
     make: Callable[..., optax.GradientTransformation]
     values: dict[str, Array]
 
 
 def tunable(make: Callable[..., optax.GradientTransformation], **values: Any) -> Tunable:
-    """An optimizer that is compiled once for all values of its hyperparameters.
+    """Return an optimizer that is compiled once for all values of its hyperparameters.
 
     Args:
-        make: makes the Optax transformation from the hyperparameters, such as `optax.sgd`.
-        values: a number each, or an array with one number per member.
+        make: returns the Optax transformation for given hyperparameters, for example `optax.sgd`.
+        values: the hyperparameters: a number each, or an array with one number per member.
 
     Example:
         >>> tunable(optax.sgd, learning_rate=jnp.array([0.1, 1.0])).values["learning_rate"].shape
@@ -87,7 +87,7 @@ Optimizer = optax.GradientTransformation | Tunable
 
 
 class State(NamedTuple):
-    """What one step hands to the next."""
+    """The state of a training between steps."""
 
     parameters: PyTree
     optimizer_state: PyTree
@@ -103,7 +103,7 @@ class Scanned(NamedTuple):
     Attributes:
         parameters: after the last step.
         losses: (steps,), the loss at every step, before its update.
-        metrics: each evaluated quantity, (records,): at step 0, and after every `every` steps.
+        metrics: each evaluated quantity, (records,), at step 0 and after each `every` steps.
     """
 
     parameters: PyTree
@@ -122,18 +122,18 @@ def scan(
     batch_fn: BatchFunction | Epochs | None = None,
     recording: Recording | None = None,
 ) -> Scanned:
-    """Train one model. Pure: jit it, vmap it over keys or hyperparameters, differentiate through it.
+    """Train one model. A pure function: jit it, vmap it over keys or hyperparameters, differentiate it.
 
     Args:
-        loss: `loss(parameters, batch)`, a scalar.
-        parameters: where training starts.
-        data: a pytree handed to `batch_fn`; without one, it is the batch of every step.
+        loss: `loss(parameters, batch)`, returns a scalar.
+        parameters: initial parameters.
+        data: a pytree passed to `batch_fn`. Without `batch_fn`, it is the batch of every step.
         optimizer: an Optax transformation, or `tunable(make, ...)`.
         steps: number of updates.
         key: random key of the batches.
-        batch_fn: `batch_fn(key, step, data)`, the batch of a step, or `Epochs`. `step` counts from 0, `key` is new at
-            every step.
-        recording: what is evaluated; `every` must divide `steps`.
+        batch_fn: `batch_fn(key, step, data)`, returns the batch of a step; or `Epochs`. `step` counts from 0, and each
+            step has a new `key`.
+        recording: what to evaluate; `every` must divide `steps`.
 
     Raises:
         InputError: for a `batch_fn` without a key, or an `every` that does not divide `steps`.
@@ -171,17 +171,17 @@ def scan(
 
 
 def split(optimizer: Optimizer) -> tuple[Any, dict[str, Array]]:
-    """(what is compiled, what is an argument of it)."""
+    """Split an optimizer into its static part and the arguments of the compiled program."""
     return (optimizer.make, optimizer.values) if isinstance(optimizer, Tunable) else (optimizer, {})
 
 
 def shuffled(batch_fn: BatchFunction | Epochs | None, data: PyTree) -> int:
-    """The length of an epoch's order; 1 where none is kept."""
+    """Return the length of the order of an epoch, or 1 without epochs."""
     return batch_fn.samples(data) if isinstance(batch_fn, Epochs) else 1
 
 
 def begin(parameters, key, values, *, make, samples) -> State:
-    """The state before the first step."""
+    """Return the state before the first step."""
     return State(
         parameters=parameters,
         optimizer_state=_transformation(make, values).init(parameters),
@@ -193,7 +193,7 @@ def begin(parameters, key, values, *, make, samples) -> State:
 
 
 def advance(state: State, data, values, limit, stop_above, *, loss, make, batch_fn, length):
-    """(state, losses (length,)) after `length` steps; none is taken past `limit` or after divergence."""
+    """Return (state, losses (length,)) after `length` steps. Take no steps past `limit` or after divergence."""
     transformation = _transformation(make, values)
 
     def take_step(state: State):
@@ -217,7 +217,7 @@ def _transformation(make, values) -> optax.GradientTransformation:
 
 
 def _batch(state: State, data, batch_fn):
-    """(the epoch's order of samples, this step's batch)."""
+    """Return (order of the samples in this epoch, batch of this step)."""
     if batch_fn is None:
         return state.order, data
     if not isinstance(batch_fn, Epochs):
@@ -236,6 +236,6 @@ def _batch(state: State, data, batch_fn):
 
 
 def _step_key(state: State) -> Key[Array, ""]:
-    """A key for this step alone, apart from those that shuffle epochs."""
+    """Return a key for this step, independent of the keys that shuffle epochs."""
     _, stream = jax.random.split(jax.random.wrap_key_data(state.key_data))
     return jax.random.fold_in(stream, state.step)

@@ -1,4 +1,4 @@
-"""What a training leaves: parameters, losses and metrics, with the labels of its members."""
+"""The result of a training: parameters, losses and metrics, with the labels of its members."""
 
 from typing import NamedTuple
 
@@ -10,19 +10,19 @@ from jaxtyping import PyTree
 from deepphenomena.runtime.errors import InputError, unknown
 from deepphenomena.training.labels import Grid
 
-LOSS = "loss"  # the name under which `frame` gives the training loss
+LOSS = "loss"  # the name of the training loss in `frame`
 
 
 class Trained(NamedTuple):
-    """What `training.train` leaves. With members, every array has a leading axis of members.
+    """The result of `training.train`. With members, every array has a leading axis of members.
 
     Attributes:
-        parameters: after each member's last step; of a diverged member, when it stopped.
-        losses: (steps,), the loss at every step before its update; NaN for steps not taken.
-        recorded: (records,), the step numbers at which the metrics were evaluated; the first is 0.
-        metrics: each evaluated quantity, (records,); NaN where a member had already stopped.
+        parameters: after the last step of each member. A diverged member keeps those at which it stopped.
+        losses: (steps,), the loss at every step, before its update; NaN for steps not taken.
+        recorded: (records,), the steps at which the metrics were evaluated; the first is 0.
+        metrics: each evaluated quantity, (records,); NaN after a member has stopped.
         steps: the number of steps taken.
-        diverged: whether the loss passed `stop_above` or was NaN.
+        diverged: whether the loss exceeded `stop_above` or was NaN.
         members: the labels of the members; None for one model.
     """
 
@@ -35,17 +35,19 @@ class Trained(NamedTuple):
     members: Grid | None = None
 
     def frame(self, *names: str, every: int = 1) -> pd.DataFrame:
-        """A tidy table: the members' labels, the step, and a column for each name. Values not measured are left out.
+        """Return a tidy table with the labels of the members, the step and a column for each name.
+
+        Rows without any measured value are left out.
 
             trained.frame("loss", every=4)  # columns: seed, learning_rate, step, loss
             trained.frame("accuracy", "auc")  # columns: seed, learning_rate, step, accuracy, auc
 
         Args:
-            names: "loss", the training loss at every step, alone; or names of metrics, at the recorded steps.
-            every: takes one step or record in so many, counted from the first.
+            names: "loss" alone, the training loss at every step; or names of metrics, at the recorded steps.
+            every: keep every n-th step or record, counted from the first.
 
         Raises:
-            InputError: for no name, an unknown one, "loss" beside metrics, or an `every` below 1.
+            InputError: no name, an unknown name, "loss" together with metrics, or an `every` below 1.
         """
         if not names or (LOSS in names and len(names) > 1):
             raise InputError(f"frame of {', '.join(names) or 'nothing'}: give 'loss' alone, or one metric or more")
@@ -63,25 +65,25 @@ class Trained(NamedTuple):
         return frame.dropna(subset=list(names), how="all", ignore_index=True)
 
     def at(self, name: str, step: int) -> pd.Series | float:
-        """A metric at a recorded step: a Series indexed by the members' labels, or a number for one model.
+        """Return a metric at a recorded step: a Series indexed by the labels, or a number for one model.
 
         Raises:
-            InputError: for an unknown metric, or a step that was not recorded.
+            InputError: an unknown metric, or a step that was not recorded.
         """
         if step not in self.recorded:
             raise unknown("recorded step", str(step), [str(recorded) for recorded in self.recorded])
         return self._labelled(self._values(name)[..., list(self.recorded).index(step)])
 
     def last(self, name: str) -> pd.Series | float:
-        """A metric at each member's last record, as `at` gives it; NaN for a member that diverged."""
+        """Return a metric at the last record of each member, in the form of `at`; NaN for diverged members."""
         values = self._values(name)
         last = np.max(np.where(np.isnan(values), 0, np.arange(values.shape[-1])), axis=-1, keepdims=True)
         return self._labelled(np.where(self.diverged, np.nan, np.take_along_axis(values, last, axis=-1)[..., 0]))
 
     def select(self, **labels) -> "Trained":
-        """The members with these labels, as `Grid.select` takes them."""
+        """Return the members with these labels. The arguments are those of `Grid.select`."""
         if self.members is None:
-            raise InputError("select chooses among members, and this training has one model")
+            raise InputError("select chooses among members, but this training has one model")
         kept = np.flatnonzero(self.members.where(**labels))
         take = lambda leaf: leaf[kept]  # noqa: E731
         return Trained(

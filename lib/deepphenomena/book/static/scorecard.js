@@ -1,4 +1,4 @@
-// The scorecard's filter: by words, chapter and verdict. Without this script the page shows the whole table.
+// The filter of the scorecard: by words, chapter and verdict. Without this script, the page shows the whole table.
 (() => {
   const scorecard = document.getElementById("every-claim");
   const groups = [...scorecard.querySelectorAll("tbody[data-chapter]")];
@@ -34,7 +34,7 @@
   form.setAttribute("aria-label", "Filter the claims");
   form.append(labelled("Words", words), labelled("Chapter", chapter), labelled("Verdict", verdict), count);
 
-  // The choice is kept in the address, so that a filtered scorecard can be linked to.
+  // The filter is stored in the URL, so that a filtered scorecard can be linked.
   const given = new URLSearchParams(location.search);
   for (const control of [words, chapter, verdict]) {
     control.value = given.get(control.name) ?? "";

@@ -1,4 +1,4 @@
-"""Sweeps: a chapter run over a grid of parameters, here or on a cluster; finished runs are never run again."""
+"""Sweeps: run a chapter over a grid of parameters, here or on a cluster. Finished runs are never repeated."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ __all__ = ["Swept", "Task", "sweep", "tasks"]
 
 
 class Swept(NamedTuple):
-    """What a sweep did: runs found finished, runs made, runs that failed, and where the table lies."""
+    """The result of a sweep: runs that were finished before, new runs, failed runs, and the path of the table."""
 
     found: int
     made: int
@@ -33,14 +33,14 @@ def sweep(
 
     Args:
         slug, parameters, preset: the grid, as for `tasks`.
-        out: a folder, or an address on any file system that fsspec knows (`s3://bucket/folder`).
-        scheduler: the address of a Dask scheduler; without one, a cluster of this machine's.
-        workers: how many, for this machine's cluster; by default one for every two cores.
-        report: takes lines for the person who waits.
+        out: a folder, or an address on any file system that fsspec supports (`s3://bucket/folder`).
+        scheduler: the address of a Dask scheduler; by default, a cluster on this machine.
+        workers: number of workers on this machine; by default, one for every two cores.
+        report: called with progress messages.
 
     Raises:
-        InputError: what cannot be swept, an output that another sweep holds, a scheduler that does not answer.
-        RunError: a scheduler lost on the way, or an output that can no longer be written.
+        InputError: an invalid grid, an output that another sweep uses, a scheduler that does not answer.
+        RunError: a scheduler that is lost during the sweep, or an output that can no longer be written.
     """
     try:
         from deepphenomena.book.sweeps import cluster

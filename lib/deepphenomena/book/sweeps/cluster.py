@@ -1,4 +1,4 @@
-"""A sweep's runs on the workers of a Dask cluster: this machine's, or any whose scheduler's address is given."""
+"""The runs of a sweep on the workers of a Dask cluster, on this machine or at a given address."""
 
 import contextlib
 import logging
@@ -20,13 +20,13 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 @contextlib.contextmanager
 def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
-    """A client of the scheduler at an address or, without one, of a cluster of this machine's own.
+    """Return a client of the scheduler at an address or, without an address, of a cluster on this machine.
 
-    A local cluster has one worker for every two cores, or as many as asked for; each runs one chapter at a time, in
-    processes that share no memory, and the cores are divided among them.
+    A local cluster has one worker for every two cores, or the given number. Each worker runs one chapter at a time in
+    its own process. The workers share the cores.
     """
     for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said in the errors raised here
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the errors raised here contain what is needed
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
@@ -38,7 +38,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         try:
             yield client
         finally:
-            with contextlib.suppress(OSError, TimeoutError):  # a scheduler that has gone cannot be told good-bye
+            with contextlib.suppress(OSError, TimeoutError):  # the scheduler may be gone
                 client.close(timeout=_SECONDS_TO_CONNECT)
         return
     cores = environment.cores()
@@ -46,7 +46,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     variables = environment.for_speed() | environment.for_threads(max(1, cores // count))
     settings = {
         "distributed.nanny.pre-spawn-environ": variables,
-        "distributed.scheduler.allowed-failures": 3,  # a run that has lost this many workers is taken to crash them
+        "distributed.scheduler.allowed-failures": 3,  # a run that loses more workers than this has crashed them
     }
     with (
         dask.config.set(settings),
@@ -57,16 +57,16 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
 
 
 def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[str], None]) -> list[Result]:
-    """Run every task, with a bar; results in the order in which they ended.
+    """Run every task with a progress bar; return the results in the order of completion.
 
-    RunError where the scheduler is lost: what has finished is kept, and the same sweep resumes from there.
+    Raise RunError if the scheduler is lost. Finished runs are kept, and the same sweep resumes.
     """
     pending = {client.submit(run_task, task, out, key=f"{task.slug}-{task.key}", pure=False): task for task in tasks}
     results = []
     with progress.bar(len(tasks), "sweep", unit="run") as bar:
         while pending:
-            # Asked for rather than waited for: waiting on a future of a lost scheduler never ends.
-            # One that is "lost" had its result on a worker that has gone, and the scheduler has it made again.
+            # Poll instead of waiting: waiting on a future of a lost scheduler never ends.
+            # The result of a "lost" future was on a worker that is gone; the scheduler computes it again.
             ended = [future for future in pending if future.status in ("finished", "error")]
             if not ended and (client.status != "running" or any(f.status == "cancelled" for f in pending)):
                 raise RunError(_lost(len(results), len(tasks)))
@@ -87,14 +87,14 @@ def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[s
 def _result(future: Future, task: Task) -> Result:
     if future.status == "finished":
         return future.result()
-    problem = future.exception()  # its workers died under it, again and again
+    problem = future.exception()  # its workers died repeatedly
     return Result(task.key, f"{type(problem).__name__}: {problem}")
 
 
 def _lost(done: int, total: int) -> str:
     return (
-        f"the scheduler was lost after {done} of {total} runs; what finished is kept, and the same command goes on "
-        "from there"
+        f"the scheduler was lost after {done} of {total} runs; finished runs are kept, and the same command resumes "
+        "the sweep"
     )
 
 

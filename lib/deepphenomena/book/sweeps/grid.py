@@ -1,4 +1,4 @@
-"""Grids of parameters: what a sweep runs."""
+"""The grid of parameters of a sweep."""
 
 import hashlib
 import itertools
@@ -13,17 +13,17 @@ from deepphenomena.book.cards import Card, Value
 from deepphenomena.runtime.errors import InputError
 
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
-LARGEST = 100_000  # runs; a grid beyond it is a slip of the finger
+LARGEST = 100_000  # runs; a larger grid is most likely a typo
 
 
 class Task(NamedTuple):
-    """One run of a sweep: everything that a worker needs, its chapter's notebook included.
+    """One run of a sweep, with everything that a worker needs.
 
     Attributes:
         slug, preset: the chapter and its preset.
         overrides: the parameters that the grid sets.
-        key: names the run: a hash of the chapter's notebook and card, all parameters, the data and this library's
-            version. Runs of equal keys are the same run.
+        key: the name of the run: a hash of the notebook and the card, all parameters, the data and the version of this
+            library. Equal keys mean the same run.
         notebook: the text of the chapter's notebook.
     """
 
@@ -35,18 +35,18 @@ class Task(NamedTuple):
 
 
 def tasks(slug: str, texts: Iterable[tuple[str, str]] = (), *, preset: str = cards.QUICK) -> list[Task]:
-    """Every run of a grid over the parameters of a chapter, in the grid's order; the last parameter changes first.
+    """Return every run of a grid over the parameters of a chapter. The last parameter varies fastest.
 
     Args:
         slug: the chapter.
-        texts: pairs of a parameter's name and its values as text: `0..9` counts up, both ends included; commas
-            separate values; a name given again adds values. For a parameter that is a list, commas separate its
-            elements and only giving the name again adds a value.
-        preset: sets what the grid does not.
+        texts: pairs of a parameter name and its values as text. `0..9` is a range with both ends included; commas
+            separate values; a repeated name adds values. For a parameter that is a list, commas separate its elements,
+            and only a repeated name adds a value.
+        preset: sets the other parameters.
 
     Raises:
-        InputError: an unknown chapter, preset or parameter, a value that cannot be, a value given twice, or a grid of
-            more than 100,000 runs.
+        InputError: an unknown chapter, preset or parameter, an invalid value, a repeated value, or a grid of more than
+            100,000 runs.
     """
     card = cards.load(slug)
     grid: dict[str, list[Value]] = {}
@@ -97,6 +97,6 @@ def _values(card: Card, name: str, text: str) -> list[Value]:
 
 
 def _code(notebook: str) -> list[str]:
-    """What a notebook runs; a better sentence or another stored output does not make it another experiment."""
+    """Return the code of a notebook; changes of prose or stored outputs do not make it another experiment."""
     cells = json.loads(notebook)["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

@@ -1,4 +1,4 @@
-"""Where a sweep's runs are kept: a folder on any file system that fsspec knows."""
+"""The storage of the runs of a sweep: a folder on any file system that fsspec supports."""
 
 import contextlib
 import io
@@ -23,15 +23,15 @@ _LOCK = "sweep.lock"
 class Store:
     """Runs by chapter and key: `<slug>/<key>.ipynb`, the executed notebook, and `<slug>/<key>.json`, its record.
 
-    A record is written last and whole, so a run is finished exactly where its record is. The table of a chapter,
-    `<slug>.parquet`, is made from the records alone.
+    A record is written last and atomically, so a run is finished if its record exists. The table of a chapter,
+    `<slug>.parquet`, is computed from the records only.
     """
 
     def __init__(self, out: str):
         try:
             self.files, root = fsspec.core.url_to_fs(out)
         except (ValueError, ImportError) as problem:
-            raise InputError(f"output '{out}': {problem}; give a folder or an address that fsspec knows") from None
+            raise InputError(f"output '{out}': {problem}; give a folder or an address that fsspec supports") from None
         self.root = root.rstrip("/")
         self.out = out
 
@@ -39,18 +39,18 @@ class Store:
         return "/".join((self.root, *parts))
 
     def finished(self, slug: str) -> set[str]:
-        """The keys of the finished runs of a chapter."""
+        """Return the keys of the finished runs of a chapter."""
         return {path.rsplit("/", 1)[-1].removesuffix(".json") for path in self._records(slug)}
 
     def has(self, task: Task) -> bool:
-        """Whether a run has finished."""
+        """Return whether a run has finished."""
         return self.files.exists(self._path(task.slug, f"{task.key}.json"))
 
     def _records(self, slug: str) -> list[str]:
         return [path for path in self.files.glob(self._path(slug, "*.json")) if not path.endswith(".failed.json")]
 
     def keep(self, task: Task, notebook: str, record: Record) -> None:
-        """Keep a finished run; the record last."""
+        """Store a finished run; the record last."""
         self._write(notebook, task.slug, f"{task.key}.ipynb")
         self._write(json.dumps(record.to_json(), ensure_ascii=False), task.slug, f"{task.key}.json")
         for ending in (".failed.json", ".failed.ipynb"):
@@ -58,7 +58,7 @@ class Store:
                 self.files.rm_file(self._path(task.slug, task.key + ending))
 
     def keep_failure(self, task: Task, reason: str, notebook: str | None) -> None:
-        """Keep why a run failed, and what it had executed; it is run again by the next sweep that asks for it."""
+        """Store the reason of a failed run, and its partial notebook. The next sweep runs it again."""
         if notebook is not None:
             self._write(notebook, task.slug, f"{task.key}.failed.ipynb")
         content = {"preset": task.preset, "overrides": task.overrides, "reason": reason}
@@ -69,10 +69,10 @@ class Store:
         return records.parse(json.loads(self.files.cat_file(path)), path)
 
     def write_table(self, slug: str) -> str:
-        """Write the table of every finished run of a chapter, one row for each claim; returns where it lies.
+        """Write the table of all finished runs of a chapter, one row for each claim; return its path.
 
-        It holds parameters, claims and measurements and nothing of when or where they were made, in a fixed order: it
-        is the same whatever the order of the runs and however many workers made them.
+        It has parameters, claims and measurements, without times and machines, in a fixed order: it does not depend on
+        the order of the runs or the number of workers.
         """
         rows = [row for key in sorted(self.finished(slug)) for row in self._rows(slug, key)]
         parameters = [*cards.load(slug).parameters]
@@ -102,7 +102,7 @@ class Store:
             }
 
     def _write(self, content: str | bytes, *parts: str) -> None:
-        """Write beside and rename: a reader sees all of a file or none, also where the disk fills up."""
+        """Write to a temporary file and rename it: files are complete or absent, even if the disk is full."""
         path = self._path(*parts)
         folder, _, name = path.rpartition("/")
         beside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}"
@@ -123,14 +123,14 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder against a second sweep. InputError says who holds it and since when."""
+        """Lock the folder against a second sweep. Raise InputError with the owner and the time if it is locked."""
         path, mine = self._path(_LOCK), uuid.uuid4().hex
         owner = {"host": platform.node(), "process": os.getpid(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
         held = self._holder(path)
         if held and not _gone(held):
             raise _occupied(self.out, held, path)
         self._write(json.dumps(owner | {"token": mine}), _LOCK)
-        held = self._holder(path)  # of two that came at once, the one whose token stayed goes on
+        held = self._holder(path)  # of two simultaneous sweeps, the one whose token remains continues
         if not held or held["token"] != mine:
             raise _occupied(self.out, held or owner, path)
         try:
@@ -147,7 +147,7 @@ class Store:
 
 
 def _gone(held: dict) -> bool:
-    """Whether a sweep of this very machine that held the lock is no more (it was killed)."""
+    """Return whether the lock belongs to a sweep on this machine that no longer runs (it was killed)."""
     if held["host"] != platform.node():
         return False
     try:
@@ -162,7 +162,7 @@ def _gone(held: dict) -> bool:
 def _occupied(out: str, held: dict, path: str) -> InputError:
     return InputError(
         f"output {out}: a sweep writes there already (process {held['process']} on {held['host']}, since "
-        f"{held['since']}); wait for it, give another --out, or, if it is no more, delete {path}"
+        f"{held['since']}); wait for it, give another --out, or, if it no longer runs, delete {path}"
     )
 
 

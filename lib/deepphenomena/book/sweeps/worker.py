@@ -1,4 +1,4 @@
-"""One run of a sweep, on whatever worker takes it."""
+"""One run of a sweep on a worker."""
 
 import tempfile
 import traceback
@@ -12,14 +12,14 @@ from deepphenomena.runtime.errors import InputError, RunError
 
 
 class Result(NamedTuple):
-    """What became of a run: `reason` is None where it finished."""
+    """The result of a run: `reason` is None if it finished."""
 
     key: str
     reason: str | None
 
 
 def run_task(task: Task, out: str) -> Result:
-    """Execute a run and keep it, or keep why it failed. A run that has finished meanwhile is left as it is."""
+    """Execute and store a run, or store the reason of its failure. Do not repeat a run that has finished meanwhile."""
     store = Store(out)
     if store.has(task):
         return Result(task.key, None)
@@ -34,7 +34,7 @@ def run_task(task: Task, out: str) -> Result:
             store.keep(task, executed.read_text(encoding="utf-8"), record)
         except (RunError, InputError) as problem:
             return _failed(store, task, str(problem), failed)
-        except Exception:  # of one run, whatever it is, the others know nothing
+        except Exception:  # a failing run must not affect the others
             return _failed(store, task, traceback.format_exc(), failed)
     return Result(task.key, None)
 
@@ -42,6 +42,6 @@ def run_task(task: Task, out: str) -> Result:
 def _failed(store: Store, task: Task, reason: str, notebook: Path) -> Result:
     try:
         store.keep_failure(task, reason, notebook.read_text(encoding="utf-8") if notebook.is_file() else None)
-    except RunError as problem:  # the disk is full: there is no place to say so either
+    except RunError as problem:  # for example, the disk is full
         reason = f"{reason}; {problem}"
     return Result(task.key, reason)

@@ -12,7 +12,7 @@ PIECES = 7  # straight pieces of a vessel
 
 
 class Eye(NamedTuple):
-    """Where the disc is, its radius, where the fovea is, and the direction from fovea to disc, 1 or -1."""
+    """Position and radius of the disc, position of the fovea, and direction from fovea to disc, 1 or -1."""
 
     disc_x: Array
     disc_y: Array
@@ -23,7 +23,7 @@ class Eye(NamedTuple):
 
 
 def anatomy_of(u) -> Eye:
-    """The eye that the numbers `u` describe."""
+    """Return the eye for the random numbers `u`."""
     side = jnp.where(u["side"][0] < 0.5, -1.0, 1.0)
     x, y, radius = (
         between(u["disc"][0], 0.5, 0.66),
@@ -35,7 +35,7 @@ def anatomy_of(u) -> Eye:
 
 
 def retina(u, eye, pixels):
-    """Pigment, darker at the macula."""
+    """Return the pigment of the retina, darker at the macula."""
     x, y = grid(pixels)
     colour = between(u["pigment"], jnp.array([0.65, 0.28, 0.08]), jnp.array([0.9, 0.48, 0.22]))
     squared = (x - eye.fovea_x) ** 2 + (y - eye.fovea_y) ** 2
@@ -44,7 +44,7 @@ def retina(u, eye, pixels):
 
 
 def disc(u, eye) -> Spots:
-    """A flat-topped pale ellipse, as two Gaussian spots on one another."""
+    """Return a pale ellipse with a flat top, as two overlapping Gaussian spots."""
     stretch, pale = between(u["disc"][3], 0.8, 1.0), between(u["disc"][4], 0.6, 0.85)
     size = eye.disc_radius * jnp.array([0.8, 0.6])
     one = jnp.ones(2)
@@ -52,7 +52,7 @@ def disc(u, eye) -> Spots:
 
 
 def vessels(u, eye) -> Lines:
-    """Two pairs of arcades, an artery and a vein each, around the macula and to the nasal side, and two branches."""
+    """Return two pairs of arcades (artery and vein) around the macula and on the nasal side, and two branches."""
     t = jnp.linspace(0, 1, PIECES + 1)
     outward = jnp.array([-1.0, -1, -1, -1, 1, 1, 1, 1, -1, -1]) * eye.side
     upward = jnp.array([-1.0, -1, 1, 1, -1, -1, 1, 1, -1, 1])

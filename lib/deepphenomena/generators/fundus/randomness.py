@@ -1,6 +1,6 @@
-"""The random numbers of one eye: how many each part takes, and where they lie in one array.
+"""The random numbers of one eye: the count for each part, and its place in one array.
 
-One draw for all parts compiles several times faster than a key for each.
+One draw for all parts compiles several times faster than one key per part.
 """
 
 import jax
@@ -14,7 +14,7 @@ _PARTS = {
 
 
 def draw_parts(key: Key[Array, ""]) -> dict[str, Float[Array, " numbers"]]:
-    """Uniform numbers in [0, 1) for every part of an eye."""
+    """Draw uniform numbers in [0, 1) for every part of an eye."""
     uniform = jax.random.uniform(key, (sum(_PARTS.values()),))
     parts, start = {}, 0
     for name, size in _PARTS.items():
@@ -24,5 +24,5 @@ def draw_parts(key: Key[Array, ""]) -> dict[str, Float[Array, " numbers"]]:
 
 
 def between(uniform, low, high):
-    """Numbers in [low, high) from numbers in [0, 1)."""
+    """Scale numbers in [0, 1) to [low, high)."""
     return low + (high - low) * uniform

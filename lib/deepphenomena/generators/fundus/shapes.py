@@ -1,6 +1,6 @@
-"""Gaussian spots and curved lines: how they are drawn onto the pixels of an image.
+"""Gaussian spots and curved lines, and their rendering to pixels.
 
-Positions and lengths are in units of the field of view's radius, x to the right and y down, both from -1 to 1.
+Positions and lengths are in units of the radius of the field of view, x to the right and y down, both from -1 to 1.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 
 class Spots(NamedTuple):
-    """Gaussian spots, each array (spots,): centre, half-axes, direction of the first, and depth between 0 and 1."""
+    """Gaussian spots, each array (spots,): center, half-axes, direction of the first, and depth between 0 and 1."""
 
     x: Array
     y: Array
@@ -21,7 +21,7 @@ class Spots(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Curves of straight pieces: points (curves, points), half-width at each curve's start, and depth."""
+    """Piecewise linear curves: points (curves, points), half-width at the start of each curve, and depth."""
 
     x: Array
     y: Array
@@ -30,20 +30,20 @@ class Lines(NamedTuple):
 
 
 def grid(pixels):
-    """x as a row and y as a column of pixel centres."""
+    """Return x as a row and y as a column of pixel centers."""
     axis = (jnp.arange(pixels) + 0.5) * (2 / pixels) - 1
     return axis[None, :], axis[:, None]
 
 
 def enlarged(spots: Spots, times) -> Spots:
-    """The spots at `times` their size."""
+    """Return the spots at `times` their size."""
     return spots._replace(long=times * spots.long, short=times * spots.short)
 
 
 def draw_spots(spots: Spots, pixels):
-    """How deep the spots are at each pixel, (pixels, pixels), between 0 and 1.
+    """Return the depth of the spots at each pixel, (pixels, pixels), between 0 and 1.
 
-    A spot below the size of a pixel is spread over it, and is shallower in proportion.
+    A spot smaller than a pixel is spread over it, with proportionally less depth.
     """
     x, y = grid(pixels)
     x, y = x[..., None] - spots.x, y[..., None] - spots.y
@@ -58,7 +58,7 @@ def draw_spots(spots: Spots, pixels):
 
 
 def draw_lines(lines: Lines, pixels):
-    """How deep the curves are at each pixel, (pixels, pixels): Gaussian across, tapering to half along."""
+    """Return the depth of the curves at each pixel, (pixels, pixels): a Gaussian profile that tapers to half width."""
     x, y = (axis[..., None, None] for axis in grid(pixels))
     start_x, start_y = lines.x[:, :-1], lines.y[:, :-1]
     along_x, along_y = jnp.diff(lines.x), jnp.diff(lines.y)
@@ -72,5 +72,5 @@ def draw_lines(lines: Lines, pixels):
 
 
 def overlay(image, colour, depth):
-    """The image with a colour laid over it."""
+    """Blend a color over the image."""
     return image + depth[..., None] * (colour - image)

@@ -1,4 +1,4 @@
-"""Signs of disease, as many as the grade has, and drusen, which do not depend on it."""
+"""Signs of disease, whose number depends on the grade, and drusen, which do not depend on it."""
 
 import jax
 import jax.numpy as jnp
@@ -15,20 +15,20 @@ _NEW_VESSELS = ((0, 0), (0, 0), (0, 0), (0, 0), (6, 6))
 
 
 def _present(u, kind, grade, table, most):
-    """1 for each of the first signs of a kind, as many as the grade has, else 0: (most,)."""
+    """Return (most,): 1 for the signs of a kind that are present at the grade, 0 for the others."""
     fewest, largest = jnp.asarray(table, jnp.float32)[grade]
     number = jnp.floor(fewest + u["counts"][kind] * (largest - fewest + 1))
     return (jnp.arange(most) < jnp.minimum(number, largest)).astype(jnp.float32)
 
 
 def _scattered(radius, angle):
-    """Points uniform over a disc of radius 0.85 about the centre."""
+    """Return points uniform over a disc of radius 0.85 around the center."""
     radius, angle = 0.85 * jnp.sqrt(radius), 2 * jnp.pi * angle
     return radius * jnp.cos(angle), radius * jnp.sin(angle)
 
 
 def bleeding(u, eye, grade) -> Spots:
-    """Microaneurysms, haemorrhages and, before the retina at grade 4, one large pool of blood."""
+    """Return microaneurysms, hemorrhages and, at grade 4, one large preretinal hemorrhage."""
     radius, angle, size, depth = u["microaneurysms"].reshape(4, 12)
     x, y = _scattered(radius, angle)
     size = between(size, 0.012, 0.022)
@@ -46,7 +46,7 @@ def bleeding(u, eye, grade) -> Spots:
 
 
 def exudates(u, eye, grade) -> Spots:
-    """Clusters of sharp pale yellow spots around the macula."""
+    """Return clusters of sharp pale yellow spots around the macula."""
     distance, angle = u["exudates"].reshape(2, 2)
     distance, angle = between(distance, 0.15, 0.5), 2 * jnp.pi * angle
     across, turn, size, depth = u["exudate_spots"].reshape(4, 2, 5)
@@ -58,7 +58,7 @@ def exudates(u, eye, grade) -> Spots:
 
 
 def drusen(u, eye) -> Spots:
-    """Soft pale spots near the macula in one eye of three, whatever the grade."""
+    """Return soft pale spots near the macula in one of three eyes, independent of the grade."""
     some, distance, angle, size, depth = u["drusen"].reshape(5, 8)
     distance, angle = between(distance, 0.05, 0.35), 2 * jnp.pi * angle
     x, y = eye.fovea_x + distance * jnp.cos(angle), eye.fovea_y + distance * jnp.sin(angle)
@@ -68,7 +68,7 @@ def drusen(u, eye) -> Spots:
 
 
 def new_vessels(u, eye, grade) -> Lines:
-    """A tuft of fine winding vessels on and beside the disc."""
+    """Return a tuft of fine winding vessels on and next to the disc."""
     angle, phase, length = u["tuft"].reshape(3, 6, 1)
     t = jnp.linspace(0, 1, PIECES + 1)
     along, across = between(length, 0.15, 0.35) * t, 0.04 * jnp.sin(2 * jnp.pi * (2 * t + phase))

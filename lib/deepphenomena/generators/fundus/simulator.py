@@ -1,16 +1,16 @@
 """A simulation of photographs of the back of the eye, with diabetic retinopathy of a known grade.
 
-Nothing here is a photograph and no number learnt from it is a clinical one. It stands in for collections that cannot be
-given away, in one respect: the label hangs on a few small local signs in a scene that is much the same in every image.
+These images are not photographs, and no result on them is a clinical result. They replace collections that cannot be
+redistributed in one respect: the label depends on a few small local signs in a scene that is similar in all images.
 
 An eye has an optic disc with vessels that arch around the macula. The grade, 0 to 4, decides which signs are added, as
 in the international scale (Wilkinson et al. 2003, "Proposed international clinical diabetic retinopathy and diabetic
-macular edema disease severity scales"): 1, microaneurysms only; 2, more of them, with some haemorrhages and hard
-exudates; 3, many haemorrhages; 4, new vessels at the disc and a large haemorrhage before the retina. What does not
-depend on the grade: left or right eye, anatomy, pigment, drusen (pale spots of age, not of diabetes), illumination,
-exposure, colour cast and noise.
+macular edema disease severity scales"): 1, microaneurysms only; 2, more of them, with some hemorrhages and hard
+exudates; 3, many hemorrhages; 4, new vessels at the disc and a large preretinal hemorrhage. These do not depend on the
+grade: left or right eye, anatomy, pigment, drusen (pale spots of age, not of diabetes), illumination, exposure, color
+cast and noise.
 
-Positions and lengths are in units of the field of view's radius, x to the right and y down, both from -1 to 1.
+Positions and lengths are in units of the radius of the field of view, x to the right and y down, both from -1 to 1.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ from deepphenomena.runtime import sampling
 from deepphenomena.runtime.errors import InputError
 
 GRADES = ("none", "mild", "moderate", "severe", "proliferative")
-REFERABLE = 2  # the grade from which an eye is sent to a specialist, and the paper's positive class begins
+REFERABLE = 2  # the lowest grade that is referred to a specialist: the start of the paper's positive class
 
-_BLOOD = np.array([0.25, 0.85, 0.75], np.float32)  # share of red, green and blue that it absorbs
+_BLOOD = np.array([0.25, 0.85, 0.75], np.float32)  # absorbed fraction of red, green and blue
 _EXUDATE, _DRUSE, _DISC = np.array([[1.0, 0.9, 0.45], [0.95, 0.75, 0.35], [1.0, 0.85, 0.6]], np.float32)
 
 
@@ -42,7 +42,7 @@ _EXUDATE, _DRUSE, _DISC = np.array([[1.0, 0.9, 0.45], [0.95, 0.75, 0.35], [1.0, 
 )
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fundus:
-    """Sample i: a simulated eye, (pixels, pixels, 3), and its grade. Made by `fundus`."""
+    """Sample i: a simulated eye, (pixels, pixels, 3), and its grade. Returned by `fundus`."""
 
     prevalence: Float[Array, "5"]
     noise: Float[Array, ""]
@@ -57,7 +57,7 @@ class Fundus:
         return self._drawn(keys, grades)
 
     def graded(self, index: Int[Array, " n"], grades: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
-        """The same eyes, in the same light and with the same noise, at grades of one's choice."""
+        """Return the same eyes, with the same light and noise, at the given grades."""
         return self._drawn(keys_of(index, key), jnp.broadcast_to(jnp.asarray(grades), jnp.shape(index)))
 
     def _drawn(self, keys, grades):
@@ -85,22 +85,22 @@ def fundus(
     noise: float = 0.02,
     enlargement: float = 1.0,
 ) -> Fundus:
-    """The distribution of simulated eyes.
+    """Return the distribution of simulated eyes.
 
     Args:
-        pixels: the side of the square images. Signs keep their size in the eye; below about 100 pixels microaneurysms
-            are smaller than a pixel and only darken it.
-        prevalence: how frequent each grade is; the default makes one eye in two referable.
-        noise: standard deviation of the camera's noise in white, of 1; in black it is half of that.
-        enlargement: how many times their natural size spots are drawn, so that small pictures show them.
+        pixels: the side of the square images. The size of signs in the eye does not change: below about 100 pixels,
+            microaneurysms are smaller than a pixel and only darken it.
+        prevalence: the frequency of each grade; by default, one of two eyes is referable.
+        noise: standard deviation of the camera noise at white (1); at black it is half of that.
+        enlargement: the scale of spots relative to their natural size, to show them in small images.
 
     Raises:
-        InputError: fewer than 8 pixels, a negative noise, an enlargement of 0 or less, or shares that are not five
-            numbers from 0 with the sum 1.
+        InputError: fewer than 8 pixels, negative noise, an enlargement of 0 or less, or a prevalence that is not five
+            nonnegative numbers with sum 1.
     """
     shares = jnp.asarray(prevalence, jnp.float32)
     if shares.shape != (5,) or bool(jnp.any(shares < 0)) or abs(float(jnp.sum(shares)) - 1) > 1e-5:
-        raise InputError(f"prevalence {list(prevalence)} of grades 0 to 4: give five numbers from 0 with the sum 1")
+        raise InputError(f"prevalence {list(prevalence)} of grades 0 to 4: give five nonnegative numbers with sum 1")
     if pixels < 8 or noise < 0:
         raise InputError(f"fundus images of {pixels} pixels with noise {noise:g}: give 8 or more, and 0 or more")
     if enlargement <= 0:
@@ -109,7 +109,7 @@ def fundus(
 
 
 def photograph(image, u, noise, key, pixels):
-    """Uneven light, the round field of view, exposure and colour cast, and noise that grows with brightness."""
+    """Apply uneven light, the round field of view, exposure, color cast, and noise that grows with brightness."""
     x, y = grid(pixels)
     slope, turn, fall, _ = u["light"]
     turn = 2 * jnp.pi * turn
