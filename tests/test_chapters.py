@@ -102,7 +102,7 @@ def test_no_measurement_is_typed_into_prose(slug):
 @pytest.mark.parametrize("slug", SLUGS)
 def test_every_claim_and_check_has_a_value_and_a_verdict_in_every_recorded_run(slug):
     card, recorded = cards.load(slug), results.all_recorded(cards.load(slug))
-    for preset in ("quick", "full"):
+    for preset in ("quick",) if card.draft else ("quick", "full"):
         assert preset in recorded, f"record it: deepphenomena record {slug} --preset {preset}"
     for made in recorded.values():
         assert [outcome.id for outcome in made.outcomes] == [claim.id for claim in card.claims]

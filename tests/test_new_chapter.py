@@ -69,6 +69,9 @@ def test_it_has_its_place_in_the_book(clone, part):
 def test_the_command_runs_and_records_it(clone, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(clone / "lib"), "DEEPPHENOMENA_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-c", "from deepphenomena.book import cli; cli.main()"]
+    author = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "lib"], [*author, "commit", "-qm", "the library"]):
+        subprocess.run(["git", *words], cwd=clone, check=True)
     done = subprocess.run(
         [*command, "new", "my_paper", "--paper", "arXiv:2001.00001"], env=environment, capture_output=True, text=True
     )
@@ -77,3 +80,9 @@ def test_the_command_runs_and_records_it(clone, tmp_path):
     scorecard = subprocess.run([*command, "scorecard"], env=environment, capture_output=True, text=True).stdout
     assert scorecard.startswith("no claim has a recorded run"), "a template counts for nothing"
     assert "a draft, which does not count" in scorecard
+    for name in ("tests", "conftest.py", "pyproject.toml"):
+        (clone / name).symlink_to(ROOT / name)
+    contracts = ["tests/test_chapters.py", "tests/test_mutations.py"]
+    pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *contracts]
+    done = subprocess.run(pytest_, cwd=clone, env=environment | {"ALL": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -111,7 +111,7 @@ def _data(names: list[str]) -> dict[str, str]:
     """Return digests of the catalogue and of the embedded files of these datasets."""
     files = [paths.data() / "datasets.yaml"]
     files += [file for name in names for file in sorted((paths.data() / "embedded").glob(f"{name}*"))]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 
 
 def _digest(value: Any) -> str:

@@ -15,7 +15,7 @@ _PART = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
 def write(slug: str, *, paper: str, part: str) -> Path:
-    """Write the card and the notebook of a chapter, and its entries in `_toc.yml` and `references.bib`.
+    """Write the card, the notebook and the mutations of a chapter, and its entries in `_toc.yml` and `references.bib`.
 
     The template measures a small real quantity, so that the new chapter runs and appears in the book. Replace every
     line of it.
@@ -47,6 +47,7 @@ def write(slug: str, *, paper: str, part: str) -> Path:
     words = {"SLUG": slug, "PART": part, "ARXIV": number, "YEAR": f"20{number[:2]}"}
     card = root / "chapters" / part / f"{slug}.yaml"
     write_whole(card.with_suffix(".ipynb"), _filled("notebook.ipynb", words))
+    write_whole(card.with_suffix(".mutations.yml"), _filled("mutations.yml", words))
     write_whole(root / "_toc.yml", _with_chapter((root / "_toc.yml").read_text(encoding="utf-8"), part, slug))
     references = (root / "references.bib").read_text(encoding="utf-8")
     write_whole(root / "references.bib", f"{references.rstrip()}\n\n{_filled('reference.bib', words)}")
