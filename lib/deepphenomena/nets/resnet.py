@@ -6,11 +6,12 @@ a width, and returns it with the channels that it gives.
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.initializers import he_normal, he_uniform
 from deepphenomena.nets.layers import BatchNorm, ConvolutionBlock
+from deepphenomena.runtime.arrays import Array
 
 
 class ResidualBlock(nnx.Module):

@@ -6,7 +6,8 @@ Positions and lengths are in units of the field of view's radius, x to the right
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array
+
+from deepphenomena.runtime.arrays import Array
 
 
 class Spots(NamedTuple):
