@@ -110,7 +110,7 @@ def test_displacements_have_the_strength_that_was_asked_for(garments):
         ({"elastic": -0.1}, "0 or more"),
     ],
 )
-def test_deformations_refuse_what_cannot_be(change, words):
+def test_deformations_refuse_what_cannot_be(change, words, unchecked_types):
     arguments = {"images": np.zeros((4, 28, 28, 1)), "labels": np.zeros(4, int)} | change
     with pytest.raises(InputError, match=words):
         generators.deformations(arguments.pop("images"), arguments.pop("labels"), **arguments)

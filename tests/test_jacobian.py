@@ -74,6 +74,6 @@ def test_deep_networks_exact_and_by_steps_agree():
         (jnp.ones(3), {"steps": 2}, "key"),
     ],
 )
-def test_impossible_requests_are_refused(x, options, words):
+def test_impossible_requests_are_refused(x, options, words, unchecked_types):
     with pytest.raises(InputError, match=words):
         jacobian_singular_values(lambda x: x, x, **options)

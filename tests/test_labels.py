@@ -120,7 +120,7 @@ def test_a_grid_passes_through_jit_as_a_constant(members):
         (lambda g: grid(learning_rate=[1.0]).keys(), ["seed", "learning_rate"]),
     ],
 )
-def test_what_does_not_fit_a_grid_is_refused_by_name(members, make, words):
+def test_what_does_not_fit_a_grid_is_refused_by_name(members, make, words, unchecked_types):
     with pytest.raises(InputError) as refusal:
         make(members)
     assert all(word in str(refusal.value) for word in words), str(refusal.value)

@@ -511,7 +511,7 @@ def test_trace_lies_within_its_standard_error_which_is_hutchinsons():
         (lambda: smooth(SpectralDensity(jnp.ones((1, 1)), jnp.ones((1, 1))), jnp.ones(2), width=0.0), "width is 0.0"),
     ],
 )
-def test_bad_input_is_named_in_one_line(call, message):
+def test_bad_input_is_named_in_one_line(call, message, unchecked_types):
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

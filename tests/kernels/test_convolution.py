@@ -262,7 +262,7 @@ def test_data_parallel_gradients_under_shard_map_sum_over_devices():
         ((1, 2, 4, 3), (3, 3, 3, 5), {"padding": "VALID"}, "'VALID'"),
     ],
 )
-def test_what_cannot_be_convolved_is_refused_at_trace_time(x, w, options, message):
+def test_what_cannot_be_convolved_is_refused_at_trace_time(x, w, options, message, unchecked_types):
     with pytest.raises(InputError, match=message):
         jax.eval_shape(
             lambda x, w: convolution(x, w, **options),
@@ -271,6 +271,6 @@ def test_what_cannot_be_convolved_is_refused_at_trace_time(x, w, options, messag
         )
 
 
-def test_whole_numbers_are_refused():
+def test_whole_numbers_are_refused(unchecked_types):
     with pytest.raises(InputError, match="floating-point"):
         convolution(jnp.ones((1, 4, 4, 3), int), jnp.ones((3, 3, 3, 2), int))

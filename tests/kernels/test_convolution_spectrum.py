@@ -100,7 +100,7 @@ def test_the_bound_holds_after_few_iterations_too(bound):
     assert top_singular_value_of_convolution(projected, (6, 6)) <= bound * (1 + 1e-5)
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_refused(unchecked_types):
     w = jnp.ones((3, 3, 2, 2))
     for call in (
         lambda: singular_values_of_convolution(w[0], (4, 4)),

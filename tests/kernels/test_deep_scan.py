@@ -69,7 +69,7 @@ def test_the_program_does_not_grow_with_depth():
     assert prime[1] <= 1.05 * prime[0]
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_refused(unchecked_types):
     x = jnp.ones(3)
     with pytest.raises(InputError, match="leading axes"):
         deep_scan(layer, network(4) | {"b": jnp.ones((5, 3))}, x)

@@ -204,7 +204,7 @@ def test_memory_beyond_the_result_does_not_depend_on_depth_or_samples():
         (((3, 4),), {"tile": 0}, "tile 0"),
     ],
 )
-def test_bad_input_is_refused(arguments, options, message):
+def test_bad_input_is_refused(arguments, options, message, unchecked_types):
     with pytest.raises(InputError, match=message):
         kernel_matrix(*map(jnp.ones, arguments), **({"depth": 2} | options))
 
@@ -219,6 +219,6 @@ def test_bad_input_is_refused(arguments, options, message):
         ((3, 4, 4, 1), {"kernel_size": 5}, "kernel_size 5"),
     ],
 )
-def test_bad_images_are_refused(shape, options, message):
+def test_bad_images_are_refused(shape, options, message, unchecked_types):
     with pytest.raises(InputError, match=message):
         convolutional_kernel_matrix(jnp.ones(shape), depth=2, **options)

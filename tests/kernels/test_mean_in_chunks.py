@@ -92,7 +92,7 @@ def test_memory_does_not_grow_with_the_batch():
     assert whole(512) > 4 * whole(64)
 
 
-def test_what_is_refused():
+def test_what_is_refused(unchecked_types):
     with pytest.raises(InputError, match="samples 0"):
         mean_in_chunks(loss, samples=0)
     parameters, _, (images, labels) = problem(4, jnp.float32)

@@ -9,6 +9,9 @@ from sphinx.application import Sphinx
 
 # Sphinx writes the parameters of a long signature as a definition list without terms, which is not valid HTML.
 _PARAMETERS = re.compile(r"<dl>\n((?:<dd>.*</dd>\n)+)</dl>")
+# What Sphinx makes of an annotation with the library's own Array, which is a JAX or a NumPy array.
+_EITHER_SHAPED = re.compile(r"(~?jaxtyping\.\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\]")
+_EITHER_BARE = re.compile(r"(~?)jax\.Array \| \1numpy\.ndarray")
 
 
 def skip_generated(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
@@ -19,12 +22,19 @@ def skip_generated(app: Sphinx, what: str, name: str, member: Any, skip: bool, o
 
 
 def shorten_signature(
-    app: Sphinx, what: str, name: str, member: Any, options: Any, signature: str, returned: str
-) -> tuple[str, str] | None:
-    """Show only the value of an enumeration. The signature from Python is that of the functional API."""
+    app: Sphinx, what: str, name: str, member: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Show a JAX or NumPy array as `Array`, and an enumeration by its value alone.
+
+    Python's own signature of an enumeration is that of the functional form.
+    """
     if what == "class" and isinstance(member, enum.EnumMeta):
         return "(value)", returned
-    return None
+    return signature and _one_array(signature), returned and _one_array(returned)
+
+
+def _one_array(text: str) -> str:
+    return _EITHER_BARE.sub(r"\1jax.Array", _EITHER_SHAPED.sub(r"\1[Array, \2]", text))
 
 
 def fix_parameter_lists(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:

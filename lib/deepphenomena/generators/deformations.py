@@ -11,9 +11,10 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Float, Int, Key
 
 from deepphenomena.generators.samples import Samples, keys_of
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 _CONTROLS = 4  # control points of the elastic field along each side
@@ -44,7 +45,7 @@ class Deformations:
     size = None
 
     @jax.jit
-    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def __call__(self, index: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         base, rows, columns = jax.vmap(self._one)(keys_of(index, key))
         return Samples(self._interpolated(base, rows, columns), self.labels[base])
 

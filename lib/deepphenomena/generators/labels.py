@@ -5,10 +5,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Float, Int, Key, PyTree
 
 from deepphenomena.generators.samples import Generator, Samples, keys_of
 from deepphenomena.nets.functional import Network
+from deepphenomena.runtime.arrays import Array
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["generator", "probability"], meta_fields=["classes"])
@@ -28,7 +29,7 @@ class NoisyLabels:
     def size(self) -> int | None:
         return self.generator.size
 
-    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def __call__(self, index: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         images, labels = self.generator(index, key=key)
 
         _, noise = jax.random.split(key)
@@ -53,6 +54,6 @@ class Relabelled:
     def size(self) -> int | None:
         return self.generator.size
 
-    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def __call__(self, index: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         images = self.generator(index, key=key).images
         return Samples(images, jnp.argmax(self.teacher(self.parameters, images), -1).astype(jnp.int32))

@@ -10,9 +10,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Float, Int, Key
 
 from deepphenomena.generators.samples import Samples, keys_of
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 _RIDGE = 1e-3  # added to covariances, as a fraction of the mean variance of a component
@@ -38,7 +39,7 @@ class ClassMixture:
     shape: tuple[int, int, int]
     size = None
 
-    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def __call__(self, index: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         classes, _, rank = self.centres.shape
 
         def drawn(key):
@@ -60,7 +61,7 @@ def class_mixture(
     rank: int = 32,
     gaussians: int = 4,
     iterations: int = 20,
-    key: Key[Array, ""],
+    key: Key[jax.Array, ""],
 ) -> ClassMixture:
     """Fit principal components, then expectation maximization in each class (Bishop 2006, Section 9.2).
 

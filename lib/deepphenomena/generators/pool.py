@@ -5,9 +5,10 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Key, UInt8
+from jaxtyping import Int, Key, UInt8
 
 from deepphenomena.generators.samples import Samples
+from deepphenomena.runtime.arrays import Array
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["images", "labels"], meta_fields=[])
@@ -25,6 +26,6 @@ class Pool:
     def size(self) -> int:
         return len(self.labels)
 
-    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def __call__(self, index: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         del key
         return Samples(self.images[index].astype(jnp.float32) / 255, self.labels[index])

@@ -4,7 +4,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Float, Int, Key, UInt32
+
+from deepphenomena.runtime.arrays import Array
 
 
 class Samples(NamedTuple):
@@ -23,12 +25,12 @@ class Generator(Protocol):
 
     size: int | None
 
-    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def __call__(self, index: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         """Return the samples with these numbers."""
         ...
 
 
-def keys_of(index: Int[Array, " n"], key: Key[Array, ""]) -> Key[Array, " n"]:
+def keys_of(index: Int[Array, " n"], key: Key[jax.Array, ""]) -> Key[jax.Array, " n"]:
     """Return one key for each sample."""
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
 

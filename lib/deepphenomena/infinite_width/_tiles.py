@@ -12,9 +12,10 @@ import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena.mean_field.activations import ACTIVATIONS, Nonlinearity
+from deepphenomena.runtime.arrays import Array
 
 UNROLLED = 8  # layers evaluated in registers before a tile is written
 

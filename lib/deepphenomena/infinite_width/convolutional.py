@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena.infinite_width._tiles import (
     CLOSED_FORMS,
@@ -17,6 +17,7 @@ from deepphenomena.infinite_width._tiles import (
     through_layers,
 )
 from deepphenomena.infinite_width.dense import KernelMatrices, check_kernel
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
 
 READOUTS = ("flatten", "pool")

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import jax
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena.infinite_width._gpu import matrices_on_gpu
 from deepphenomena.infinite_width._tiles import CLOSED_FORMS, Prior, climb, from_tiles, through, through_layers
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
 
 

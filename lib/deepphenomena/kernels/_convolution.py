@@ -3,9 +3,10 @@
 import jax
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena.kernels._convolution_faces import Geometry, bind
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
 
 PADDINGS = ("SAME", "VALID", "CIRCULAR")

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import jax
 from jax import lax
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 

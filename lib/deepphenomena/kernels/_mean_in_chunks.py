@@ -7,9 +7,10 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 from jax.custom_derivatives import SymbolicZero
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 
 from deepphenomena.kernels._chunks import sum_over_chunks
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 type MeanLoss = Callable[[PyTree, PyTree], Float[Array, ""]]

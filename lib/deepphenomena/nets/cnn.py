@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Key
+from jaxtyping import Key
 
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.initializers import he_uniform, lecun_uniform
@@ -14,7 +14,7 @@ from deepphenomena.nets.layers import BatchNorm, ConvolutionBlock, max_pool_2x2
 
 
 def cnn(
-    shape: Sequence[int], *, width: int, outputs: int, batch_norm: bool = True, key: Key[Array, ""]
+    shape: Sequence[int], *, width: int, outputs: int, batch_norm: bool = True, key: Key[jax.Array, ""]
 ) -> nnx.Sequential:
     """Return Myrtle-5: 3×3 convolutions to c, 2c, 4c, 8c channels (c is `width`), pooling between them, and a readout.
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.initializers import lecun_normal
 from deepphenomena.nets.layers import BatchNorm, max_pool_2x2
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import unknown
 
 HALVINGS = ("stride", "pool")
@@ -51,7 +52,7 @@ class Conv4(nnx.Module):
     """
 
     def __init__(
-        self, shape: Sequence[int], *, filters: int, outputs: int, halving: str = "stride", key: Key[Array, ""]
+        self, shape: Sequence[int], *, filters: int, outputs: int, halving: str = "stride", key: Key[jax.Array, ""]
     ):
         if halving not in HALVINGS:
             raise unknown("halving", halving, HALVINGS)

@@ -6,9 +6,10 @@ import jax
 from flax import nnx
 from flax.nnx import initializers
 from jax import numpy as jnp
-from jaxtyping import Array, DTypeLike, Float
+from jaxtyping import DTypeLike, Float
 
 from deepphenomena.kernels import check_convolution, convolution
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Int, Key, PyTree
+
+from deepphenomena.runtime.arrays import Array
 
 Network = Callable[[PyTree, Array], Array]
 
@@ -20,7 +22,7 @@ def functional(model: nnx.Module, *, method: str = "__call__") -> tuple[Network,
 
 
 def ensemble(
-    build: Callable[..., nnx.Module], keys: Sequence[Key[Array, ""]] | Key[Array, " members"]
+    build: Callable[..., nnx.Module], keys: Sequence[Key[jax.Array, ""]] | Key[jax.Array, " members"]
 ) -> tuple[Network, PyTree]:
     """Build one model per key with `build(key=key)`; return (network, parameters with a leading axis of members)."""
     built = [functional(build(key=key)) for key in keys]
@@ -33,6 +35,6 @@ def _stacked(trees):
 
 
 @jax.jit
-def member(parameters: PyTree, k: int | Int[Array, " chosen"]) -> PyTree:
+def member(parameters: PyTree, k: int | Int[Array, "*chosen"]) -> PyTree:
     """Return member k of parameters with a leading axis of members, or several members for an array of indices."""
     return jax.tree.map(lambda leaf: leaf[k], parameters)

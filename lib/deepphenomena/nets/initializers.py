@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Key
+from jaxtyping import DTypeLike, Float, Key
 
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 Shape = Sequence[int]
-Initializer = Callable[[Key[Array, ""], Shape, DTypeLike], Array]
+Initializer = Callable[[Key[jax.Array, ""], Shape, DTypeLike], Array]
 
 
 def normal(stddev: float = 1.0) -> Initializer:

@@ -7,10 +7,11 @@ function of its parameters. Test it on batches of a few hundred images. A runnin
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.initializers import he_normal
+from deepphenomena.runtime.arrays import Array
 
 
 class BatchNorm(nnx.Module):

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Key
+from jaxtyping import Key
 
 from deepphenomena.nets.initializers import he_uniform, lecun_uniform
 from deepphenomena.nets.layers import BatchNorm
 
 
 def mlp(
-    shape: Sequence[int], *, width: int, outputs: int, batch_norm: bool = True, key: Key[Array, ""]
+    shape: Sequence[int], *, width: int, outputs: int, batch_norm: bool = True, key: Key[jax.Array, ""]
 ) -> nnx.Sequential:
     """Return an MLP with three hidden ReLU layers of `width` units, the mlp[2048, 2048, 2048] of Nakkiran et al."""
     rngs = nnx.Rngs(params=key)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.kernels import convolution
 from deepphenomena.nets.initializers import normal
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import unknown
 
 
@@ -55,7 +56,7 @@ class Convolution(nnx.Module):
         return self.scale * convolution(x, self.kernel[...], stride=self.stride)
 
 
-def fully_connected(widths: Sequence[int], *, activation: str, key: Key[Array, ""]) -> nnx.Sequential:
+def fully_connected(widths: Sequence[int], *, activation: str, key: Key[jax.Array, ""]) -> nnx.Sequential:
     """Return layers of these widths, from inputs to outputs. `activation` is 'relu', 'linear' or 'tanh'.
 
     Raise InputError for another activation.
@@ -71,7 +72,7 @@ def fully_connected(widths: Sequence[int], *, activation: str, key: Key[Array, "
     return nnx.Sequential(*layers[:-1])
 
 
-def convolutional(shape: Sequence[int], *, channels: int, outputs: int, key: Key[Array, ""]) -> nnx.Sequential:
+def convolutional(shape: Sequence[int], *, channels: int, outputs: int, key: Key[jax.Array, ""]) -> nnx.Sequential:
     """Return two 3×3 ReLU convolutions with stride 2 and a linear readout. `shape` is (height, width, channels)."""
     rngs = nnx.Rngs(params=key)
     height, width, inputs = shape

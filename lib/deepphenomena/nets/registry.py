@@ -15,8 +15,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax
 from flax import nnx
-from jaxtyping import Array, Key
+from jaxtyping import Key
 
 from deepphenomena.nets.cnn import cbr_block, cnn
 from deepphenomena.nets.mlp import mlp
@@ -52,7 +53,7 @@ PATTERN = f"(mlp|cnn)-[1-9][0-9]*(-plain)?|vit-[1-9][0-9]*|{STAGED_PATTERN}"
 
 
 def network(
-    name: str, shape: Sequence[int], classes: int, *, halved_above: int | None = None, key: Key[Array, ""]
+    name: str, shape: Sequence[int], classes: int, *, halved_above: int | None = None, key: Key[jax.Array, ""]
 ) -> nnx.Module:
     """Return an image classifier by name.
 

@@ -6,11 +6,12 @@ and returns the block and its number of output channels.
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.initializers import he_normal, he_uniform
 from deepphenomena.nets.layers import BatchNorm, ConvolutionBlock
+from deepphenomena.runtime.arrays import Array
 
 
 class ResidualBlock(nnx.Module):

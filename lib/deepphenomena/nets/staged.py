@@ -6,11 +6,13 @@ two blocks" mean the same for all of them.
 
 from collections.abc import Callable, Sequence
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.nets.initializers import lecun_normal
+from deepphenomena.runtime.arrays import Array
 
 
 class Staged(nnx.Module):
@@ -33,7 +35,7 @@ class Staged(nnx.Module):
         return self.layers(x)[-1]
 
 
-def staged(block: Callable, widths: Sequence[int], *, channels: int, outputs: int, key: Key[Array, ""]) -> Staged:
+def staged(block: Callable, widths: Sequence[int], *, channels: int, outputs: int, key: Key[jax.Array, ""]) -> Staged:
     """Return a network of blocks with these widths.
 
     Args:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.nets.initializers import lecun_uniform, normal
+from deepphenomena.runtime.arrays import Array
 
 _PATCH = 4  # the largest side of a patch, in pixels
 
@@ -56,6 +57,6 @@ class VisionTransformer(nnx.Module):
         return self.readout(jnp.mean(self.norm(x), 1))
 
 
-def vit(shape: Sequence[int], *, width: int, outputs: int, key: Key[Array, ""]) -> VisionTransformer:
+def vit(shape: Sequence[int], *, width: int, outputs: int, key: Key[jax.Array, ""]) -> VisionTransformer:
     """Return a vision transformer with `width` channels and the largest patch, up to 4 × 4, that tiles the image."""
     return VisionTransformer(shape, width=width, outputs=outputs, rngs=nnx.Rngs(params=key))

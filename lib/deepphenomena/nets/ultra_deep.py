@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.kernels import convolution, deep_scan
 from deepphenomena.nets.initializers import Initializer, gaussian_convolution, stacked
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
 
 PADDINGS = ("CIRCULAR", "SAME")
@@ -60,7 +61,7 @@ class UltraDeep(nnx.Module):
         activation: Callable[[Array], Array] = jnp.tanh,
         padding: str = "CIRCULAR",
         block: int | None = None,
-        key: Key[Array, ""],
+        key: Key[jax.Array, ""],
     ):
         height, width, inputs = shape
         if height % grid or width % grid:

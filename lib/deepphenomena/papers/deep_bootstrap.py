@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
-from jaxtyping import Array, Float, Key, PyTree, UInt32
+from jaxtyping import Float, Key, PyTree, UInt32
 
 from deepphenomena import training
 from deepphenomena.generators import Generator, Samples, digests
 from deepphenomena.nets.functional import Network, member
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.training import augmentation
 
@@ -108,7 +109,7 @@ def train_worlds(
     samples: int,
     steps: int,
     learning_rate: float,
-    key: Key[Array, ""],
+    key: Key[jax.Array, ""],
     batch_size: int = 128,
     test_samples: int = 2000,
     augmented: bool = False,
@@ -173,13 +174,13 @@ def train_worlds(
     return Worlds(trained.recorded, real, ideal, train, final)
 
 
-def ideal_batch(generator: Generator, first: int, step: int, batch_size: int, *, key: Key[Array, ""]) -> Samples:
+def ideal_batch(generator: Generator, first: int, step: int, batch_size: int, *, key: Key[jax.Array, ""]) -> Samples:
     """What the Ideal World is given at a step, before augmentation: the next `batch_size` numbers."""
     return generator(first + step * batch_size + jnp.arange(batch_size), key=key)
 
 
 def shown(
-    generator: Generator, *, samples: int, steps: int, batch_size: int, test_samples: int, key: Key[Array, ""]
+    generator: Generator, *, samples: int, steps: int, batch_size: int, test_samples: int, key: Key[jax.Array, ""]
 ) -> dict[str, UInt32[np.ndarray, "images 2"]]:
     """A digest of every image that a training of these sizes and key shows: of "real", "ideal" and "test".
 

@@ -5,14 +5,15 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Bool, Float, PyTree
 
 from deepphenomena.datasets import Dataset
 from deepphenomena.nets.functional import Network
+from deepphenomena.runtime.arrays import Array
 
 
 def bisect(
-    is_above: Callable[[Float[np.ndarray, " members"]], Bool[Array, " members"] | Bool[np.ndarray, " members"]],
+    is_above: Callable[[Float[np.ndarray, " members"]], Bool[Array, " members"]],
     low: float,
     high: float,
     *,

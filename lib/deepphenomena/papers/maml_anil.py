@@ -18,10 +18,11 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 from jax import lax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Float, Int, Key, PyTree
 
 from deepphenomena.kernels import mean_in_chunks
 from deepphenomena.nets.functional import member
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.tasks.few_shot import Examples, Task
 
@@ -143,7 +144,7 @@ def cosine_classifier(
 
 def image_batches(
     *, count: int, quarter_turns: bool = False
-) -> Callable[[Key[Array, ""], Any, Float[Array, "classes examples ..."]], Examples]:
+) -> Callable[[Key[jax.Array, ""], Any, Float[Array, "classes examples ..."]], Examples]:
     """The `batch_fn` of ordinary classification: at every step `count` images, with replacement, of all classes.
 
     Args:

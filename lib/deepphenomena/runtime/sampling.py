@@ -8,16 +8,18 @@ import math
 from collections.abc import Sequence
 
 import jax
-from jaxtyping import Array, DTypeLike, Float, Key
+from jaxtyping import DTypeLike, Float, Key
+
+from deepphenomena.runtime.arrays import Array
 
 
-def normal(key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike = float) -> Float[Array, "..."]:
+def normal(key: Key[jax.Array, ""], shape: Sequence[int], dtype: DTypeLike = float) -> Float[Array, "..."]:
     """Draw as `jax.random.normal` does."""
     return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
 def uniform(
-    key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike = float, minval: float = 0.0, maxval: float = 1.0
+    key: Key[jax.Array, ""], shape: Sequence[int], dtype: DTypeLike = float, minval: float = 0.0, maxval: float = 1.0
 ) -> Float[Array, "..."]:
     """Draw as `jax.random.uniform` does."""
     return jax.random.uniform(key, (math.prod(shape),), dtype, minval, maxval).reshape(shape)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.similarity.moments import check_activations, product, rescale
 from deepphenomena.similarity.subspaces import Alignment, align, reciprocal

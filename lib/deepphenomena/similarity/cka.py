@@ -2,8 +2,9 @@
 
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.similarity.moments import check_activations, product, rescale, rescaled, second_moments
 
 

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 

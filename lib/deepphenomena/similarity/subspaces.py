@@ -11,8 +11,9 @@ from typing import NamedTuple
 import jax
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.similarity.moments import Scaled, product, rescaled, second_moments
 
 

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 

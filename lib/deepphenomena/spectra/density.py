@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra.lanczos import check_count, lanczos, random_vector
 from deepphenomena.spectra.operators import VectorProduct
@@ -73,9 +73,7 @@ def spectral_density(
     return SpectralDensity(*jax.lax.map(quadrature, jax.random.split(key, probes)))
 
 
-def smooth(
-    density: SpectralDensity, grid: Float[Array | np.ndarray, " points"], *, width: float
-) -> Float[Array, " points"]:
+def smooth(density: SpectralDensity, grid: Float[Array, " points"], *, width: float) -> Float[Array, " points"]:
     """Evaluate the density on `grid`, averaged over probes and smoothed by a Gaussian of standard deviation `width`.
 
     `grid` and `width` are in the units of the eigenvalues, and the result is per unit. It integrates to one over a grid

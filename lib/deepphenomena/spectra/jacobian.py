@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra.lanczos import _fresh_direction, _norm, _orthogonalise, _unit, check_count
 
@@ -20,7 +21,7 @@ def jacobian_singular_values(
     x: Float[Array, "*input"],
     *,
     steps: int | None = None,
-    key: Key[Array, ""] | None = None,
+    key: Key[jax.Array, ""] | None = None,
 ) -> Float[Array, " values"]:
     """Compute the singular values of ∂function/∂x at x, largest first.
 

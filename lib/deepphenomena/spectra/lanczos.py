@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.spectra.operators import (
     Loss,
@@ -41,7 +42,7 @@ class LanczosDecomposition(NamedTuple):
     basis: Float[Array, "steps dimension"]
 
     @property
-    def tridiagonal(self) -> Float[Array, "steps steps"]:
+    def tridiagonal(self) -> Float[jax.Array, "steps steps"]:
         """T as a dense matrix. Its eigenvalues are the Ritz values."""
         return jnp.diag(self.diagonal) + jnp.diag(self.off_diagonal, 1) + jnp.diag(self.off_diagonal, -1)
 

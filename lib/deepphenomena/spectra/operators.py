@@ -5,8 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 type Vector = PyTree[Float[Array, "..."]]

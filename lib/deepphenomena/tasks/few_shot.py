@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Float, Int, Key, PyTree
 
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 
@@ -59,7 +60,7 @@ def sample_task(
     ways: int,
     shots: int,
     queries: int,
-    key: Key[Array, ""],
+    key: Key[jax.Array, ""],
     quarter_turns: bool = False,
 ) -> Task:
     """Sample a task of `ways` classes with `shots` support and `queries` query images each, without repetition.
@@ -97,7 +98,7 @@ def sample_task(
     return Task(examples_of(drawn[:, :shots], shots), examples_of(drawn[:, shots:], queries))
 
 
-def sample_sinusoid(*, shots: int, queries: int, key: Key[Array, ""]) -> Task:
+def sample_sinusoid(*, shots: int, queries: int, key: Key[jax.Array, ""]) -> Task:
     """Sample a regression task y = A sin(x + φ): A uniform in [0.1, 5], φ in [0, π], x in [-5, 5]; arrays (n, 1).
 
     Source: Finn et al. (2017), section 5.1, as in its code.
@@ -116,7 +117,7 @@ def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Ta
     Without data, it calls `sample(key=...)`.
     """
 
-    def batch_fn(key: Key[Array, ""], step: Int[Array, ""], data: PyTree) -> Task:
+    def batch_fn(key: Key[jax.Array, ""], step: Int[Array, ""], data: PyTree) -> Task:
         of_data = sample if data is None else functools.partial(sample, data)
         return jax.vmap(lambda key: of_data(key=key))(jax.random.split(key, count))
 

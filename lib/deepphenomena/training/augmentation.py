@@ -1,13 +1,15 @@
 """Random transformations of a batch of images, inside a compiled step."""
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 
 
 def crop_and_flip(
-    images: Float[Array, "n height width channels"], *, padding: int, key: Key[Array, ""]
+    images: Float[Array, "n height width channels"], *, padding: int, key: Key[jax.Array, ""]
 ) -> Float[Array, "n height width channels"]:
     """Pad each image by `padding` zero pixels, crop it at random, and mirror it with probability one half."""
     n, height, width, _ = images.shape

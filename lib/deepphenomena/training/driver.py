@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Int, Key, PyTree
 
 from deepphenomena.runtime import progress, threads
 from deepphenomena.runtime.errors import InputError
@@ -41,7 +41,7 @@ def train(
     *,
     optimizer: Optimizer,
     steps: int | Int[np.ndarray, " members"],
-    key: Key[Array, ""] | None = None,
+    key: Key[jax.Array, ""] | None = None,
     batch_fn: BatchFunction | Epochs | None = None,
     recording: Recording | None = None,
     stop_above: float = math.inf,
@@ -204,7 +204,7 @@ def _stack(trees: list[PyTree]) -> PyTree:
     return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *trees)
 
 
-def _take(tree: PyTree, k: int) -> PyTree:
+def _take(tree: PyTree, k: int | np.integer) -> PyTree:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[k], tree)
 
 

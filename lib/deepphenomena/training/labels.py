@@ -17,12 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Bool, Key, PyTree, Shaped
+from jaxtyping import Bool, Key, PyTree, Shaped
 
 from deepphenomena.runtime import threads
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
 
-Values = Shaped[Array, "members *axes"] | Shaped[np.ndarray, "members *axes"]
+Values = Shaped[Array, "members *axes"] | Sequence[Any]
 
 
 @jax.tree_util.register_static
@@ -52,7 +53,7 @@ class Grid:
         """All labels: one row per member, one column per axis."""
         return pd.DataFrame({axis: self[axis] for axis in self.axes}, index=pd.RangeIndex(len(self)))
 
-    def keys(self, purpose: str | None = None) -> Key[Array, " members"]:
+    def keys(self, purpose: str | None = None) -> Key[jax.Array, " members"]:
         """Return a random key per member. It depends only on the seed: members that differ in other labels share it.
 
         Args:
@@ -144,7 +145,7 @@ class Grid:
         made = threads.each(lambda k: function(*member(k)), range(len(self)))
         return jax.tree.map(lambda *leaves: np.asarray(_stacked(leaves)), *made)
 
-    def frame(self, name: str, values: Values, /, **axes: Sequence[Any]) -> pd.DataFrame:
+    def frame(self, name: str, values: Values, /, **axes: Sequence[Any] | np.ndarray) -> pd.DataFrame:
         """Return a tidy table of `values`: the labels, one column per additional axis, and the value in column `name`.
 
             members.frame("cka", values, layer=["conv1", "head"], step=[0, 10])  # values: (members, 2, 10)
@@ -165,7 +166,7 @@ class Grid:
         columns |= {axis: np.tile(labels.ravel(), len(self)) for axis, labels in zip(axes, further, strict=True)}
         return pd.DataFrame(columns | {name: values.ravel()})
 
-    def series(self, values: Values, /, **axes: Sequence[Any]) -> pd.Series:
+    def series(self, values: Values, /, **axes: Sequence[Any] | np.ndarray) -> pd.Series:
         """Return `values` as a Series indexed by the labels. The arguments are those of `frame`."""
         frame = self.frame("value", values, **axes)
         index = [*self.axes, *axes]

@@ -10,9 +10,10 @@ from collections.abc import Callable, Hashable, Mapping
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Float, Int, PyTree
 
 from deepphenomena.nets.functional import Network
+from deepphenomena.runtime.arrays import Array
 
 Objective = Callable[[Array, Array], Float[Array, ""]]
 

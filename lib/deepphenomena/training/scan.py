@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Bool, Float, Int, Key, PyTree
 
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 Loss = Callable[[PyTree, PyTree], Float[Array, ""]]
 Evaluate = Callable[[PyTree, PyTree], Mapping[str, Float[Array, ""]]]
-BatchFunction = Callable[[Key[Array, ""], Int[Array, ""], PyTree], PyTree]
+BatchFunction = Callable[[Key[jax.Array, ""], Int[Array, ""], PyTree], PyTree]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Epochs:
 
     batch_size: int
     of: Hashable = None
-    then: Callable[[Key[Array, ""], Int[Array, ""], PyTree, PyTree], PyTree] | None = None
+    then: Callable[[Key[jax.Array, ""], Int[Array, ""], PyTree, PyTree], PyTree] | None = None
 
     def part(self, data: PyTree) -> PyTree:
         """Return the part of `data` that is shuffled."""
@@ -118,7 +119,7 @@ def scan(
     *,
     optimizer: Optimizer,
     steps: int,
-    key: Key[Array, ""] | None = None,
+    key: Key[jax.Array, ""] | None = None,
     batch_fn: BatchFunction | Epochs | None = None,
     recording: Recording | None = None,
 ) -> Scanned:
@@ -235,7 +236,7 @@ def _batch(state: State, data, batch_fn):
     return order, batch
 
 
-def _step_key(state: State) -> Key[Array, ""]:
+def _step_key(state: State) -> Key[jax.Array, ""]:
     """Return a key for this step, independent of the keys that shuffle epochs."""
     _, stream = jax.random.split(jax.random.wrap_key_data(state.key_data))
     return jax.random.fold_in(stream, state.step)

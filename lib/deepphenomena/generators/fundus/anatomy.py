@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from deepphenomena.generators.fundus.randomness import between
 from deepphenomena.generators.fundus.shapes import Lines, Spots, grid
+from deepphenomena.runtime.arrays import Array
 
 PIECES = 7  # straight pieces of a vessel
 

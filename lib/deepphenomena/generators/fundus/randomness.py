@@ -4,7 +4,9 @@ One draw for all parts compiles several times faster than one key per part.
 """
 
 import jax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
+
+from deepphenomena.runtime.arrays import Array
 
 _PARTS = {
     "side": 1, "disc": 5, "fovea": 2, "pigment": 3, "macula": 2, "wiggle": 3 * 10, "reach": 10, "counts": 4,
@@ -13,7 +15,7 @@ _PARTS = {
 }  # fmt: skip
 
 
-def draw_parts(key: Key[Array, ""]) -> dict[str, Float[Array, " numbers"]]:
+def draw_parts(key: Key[jax.Array, ""]) -> dict[str, Float[Array, " numbers"]]:
     """Draw uniform numbers in [0, 1) for every part of an eye."""
     uniform = jax.random.uniform(key, (sum(_PARTS.values()),))
     parts, start = {}, 0

@@ -6,7 +6,8 @@ Positions and lengths are in units of the radius of the field of view, x to the 
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array
+
+from deepphenomena.runtime.arrays import Array
 
 
 class Spots(NamedTuple):

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Float, Int, Key
 
 from deepphenomena.generators.fundus.anatomy import anatomy_of, disc, retina, vessels
 from deepphenomena.generators.fundus.randomness import between, draw_parts
@@ -28,6 +28,7 @@ from deepphenomena.generators.fundus.shapes import draw_lines, draw_spots, enlar
 from deepphenomena.generators.fundus.signs import bleeding, drusen, exudates, new_vessels
 from deepphenomena.generators.samples import Samples, keys_of
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 GRADES = ("none", "mild", "moderate", "severe", "proliferative")
@@ -50,13 +51,13 @@ class Fundus:
     pixels: int
     size = None
 
-    def __call__(self, index: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def __call__(self, index: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         keys = keys_of(index, key)
         chosen = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, 0)))(keys)
         grades = jnp.sum(chosen[:, None] >= jnp.cumsum(self.prevalence)[:-1], -1)
         return self._drawn(keys, grades)
 
-    def graded(self, index: Int[Array, " n"], grades: Int[Array, " n"], *, key: Key[Array, ""]) -> Samples:
+    def graded(self, index: Int[Array, " n"], grades: Int[Array, " n"], *, key: Key[jax.Array, ""]) -> Samples:
         """Return the same eyes, with the same light and noise, at the given grades."""
         return self._drawn(keys_of(index, key), jnp.broadcast_to(jnp.asarray(grades), jnp.shape(index)))
 

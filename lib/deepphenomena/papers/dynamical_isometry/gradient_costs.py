@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.nets import ultra_deep
 from deepphenomena.runtime import compilation, sampling, threads, timing
+from deepphenomena.runtime.arrays import Array
 
 _IMAGES = 4  # of the gradient whose cost is measured
 _WEIGHTS = 0.05  # standard deviation of its inputs
@@ -42,7 +43,7 @@ class Costs(NamedTuple):
         return [np.corrcoef(self.table["depth"], steps)[0, 1] ** 2 for steps in self.step_seconds]
 
 
-def costs(depths: Sequence[int], *, channels: int, grid: int, rounds: int, key: Key[Array, ""]) -> Costs:
+def costs(depths: Sequence[int], *, channels: int, grid: int, rounds: int, key: Key[jax.Array, ""]) -> Costs:
     """Time, time to compile and memory of a gradient of `ultra_deep.propagate`, for several depths.
 
     Programs are compiled anew, whatever the cache holds. Step times are taken in turns over the depths, and the quicker
@@ -93,7 +94,7 @@ class GradientProgram(NamedTuple):
     compile_seconds: float
     temporary_bytes: int
 
-    def inputs(self, key: Key[Array, ""]) -> list[Array]:
+    def inputs(self, key: Key[jax.Array, ""]) -> list[Array]:
         """Random kernels, biases and images."""
         return jax.block_until_ready([_WEIGHTS * sampling.normal(key, shape) for shape in self.shapes])
 

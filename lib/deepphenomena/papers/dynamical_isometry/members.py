@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 from flax import nnx
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 from deepphenomena import nets
 from deepphenomena.nets.functional import Network
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.training.labels import Grid
 
 

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena import kernels, spectra
 from deepphenomena.nets import initializers, ultra_deep
 from deepphenomena.nets.initializers import Initializer
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 
 Variances = Sequence[float]  # σ_w² and σ_b²
 Taps = tuple[tuple[float, ...], ...]  # the variance vector, over the kernel's two axes

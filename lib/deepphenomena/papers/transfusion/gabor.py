@@ -12,9 +12,10 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Key
 
 from deepphenomena.runtime import sampling
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 SHORTEST = 2.5  # wavelength in pixels; 2 is the finest that a grid of pixels can hold
@@ -30,7 +31,7 @@ def gabor(x, y, *, angle, wavelength, phase, width, aspect):
     return envelope * jnp.cos(2 * jnp.pi * along / wavelength + phase)
 
 
-def filters(shape: tuple[int, int], number: int, *, key: Key[Array, ""]) -> Float[Array, "rows columns number"]:
+def filters(shape: tuple[int, int], number: int, *, key: Key[jax.Array, ""]) -> Float[Array, "rows columns number"]:
     """Random Gabor filters, each of mean 0 and standard deviation 1.
 
     θ and ψ are uniform; λ from 2.5 pixels to one and a half times the side; σ from 0.3 to 0.6 λ; γ from a half to 1.

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from deepphenomena.runtime.arrays import Array
 
 
 def sheet(rows: Iterable[Iterable[Float[Array, "height width 3"]]]) -> Float[np.ndarray, "down across 3"]:

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 from flax import nnx
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 
 from deepphenomena import similarity
 from deepphenomena.nets.staged import Staged
+from deepphenomena.runtime.arrays import Array
 
 
 def observer(

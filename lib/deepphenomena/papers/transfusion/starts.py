@@ -12,9 +12,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Key, PyTree
 
 from deepphenomena.papers.transfusion import gabor
+from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 
@@ -52,7 +53,7 @@ def transfuse(fresh: PyTree, pretrained: PyTree, *, blocks: int) -> PyTree:
 
 
 @jax.jit
-def mean_variance(fresh: PyTree, pretrained: PyTree, *, key: Key[Array, ""]) -> PyTree:
+def mean_variance(fresh: PyTree, pretrained: PyTree, *, key: Key[jax.Array, ""]) -> PyTree:
     """Mean Var init: each tensor but the head's drawn from a normal law with the pretrained tensor's mean and variance.
 
     It keeps how weights are scaled in each layer and destroys every feature. Scales and biases of batch normalisation
@@ -74,7 +75,7 @@ def mean_variance(fresh: PyTree, pretrained: PyTree, *, key: Key[Array, ""]) -> 
     return jax.tree_util.tree_map_with_path(of, transferred)
 
 
-def synthetic_gabor(fresh: PyTree, *, key: Key[Array, ""]) -> PyTree:
+def synthetic_gabor(fresh: PyTree, *, key: Key[jax.Array, ""]) -> PyTree:
     """Random Gabor functions as the first convolution, each grey, at the standard deviation of the fresh one.
 
     Source: Section 5 of the paper; `gabor.filters` says which functions.

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from deepphenomena import datasets, generators
 from deepphenomena.datasets import Dataset
 from deepphenomena.generators.fundus import GRADES
+from deepphenomena.runtime.arrays import Array
 
 Task = Mapping[str, Float[Array, "n ..."]]
 
