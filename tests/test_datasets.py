@@ -275,7 +275,7 @@ def test_a_damaged_or_missing_embedded_file_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("n", [0, -1, True, False, 2.0, "100", 60_001, np.bool_(True), [3]])
-def test_an_impossible_n_is_refused_with_what_is_allowed(n):
+def test_an_impossible_n_is_refused_with_what_is_allowed(n, unchecked_types):
     with pytest.raises(InputError) as error:
         datasets.load("mnist", n=n)
     assert str(error.value) == (
@@ -297,7 +297,7 @@ def test_any_whole_number_type_will_do_for_n():
 
 
 @pytest.mark.parametrize("name", ["minst", "", 3, None, ["mnist"]])
-def test_an_unknown_dataset_is_refused_with_those_there_are(name):
+def test_an_unknown_dataset_is_refused_with_those_there_are(name, unchecked_types):
     with pytest.raises(InputError, match=r"unknown dataset '.*cifar10, cifar100, .*omniglot"):
         datasets.load(name)
 

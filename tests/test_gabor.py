@@ -77,7 +77,7 @@ def test_the_grid_is_nearly_as_good_as_a_continuous_fit():
         assert reference - 0.05 < found < reference + 0.005
 
 
-def test_bad_filters_are_refused():
+def test_bad_filters_are_refused(unchecked_types):
     with pytest.raises(InputError, match="side of 3"):
         gabor.filters((2, 5), 3, key=KEY)
     with pytest.raises(InputError, match="rows, columns, channels, filters"):

@@ -201,7 +201,7 @@ def test_an_array_of_masks_does_what_fixed_masks_do():
         assert jax.tree.all(close)
 
 
-def test_a_mask_of_another_structure_and_negative_steps_are_refused():
+def test_a_mask_of_another_structure_and_negative_steps_are_refused(unchecked_types):
     loss, parameters = small()
     with pytest.raises(InputError, match="structure of the parameters"):
         adapt(loss, parameters, None, mask={"head": True}, rate=0.1, steps=1)

@@ -51,6 +51,6 @@ def test_dtypes_follow_flax():
         ((3, 3), {"strides": 0}),
     ],
 )
-def test_what_is_not_supported_is_refused(kernel_size, options):
+def test_what_is_not_supported_is_refused(kernel_size, options, unchecked_types):
     with pytest.raises(InputError):
         Conv(2, 2, kernel_size, rngs=nnx.Rngs(0), **options)

@@ -57,7 +57,7 @@ class Dataset:
     canonical: bool
 
 
-def load(name: str, split: str = "train", n: int | None = None, *, scaled: bool = True) -> Dataset:
+def load(name: str, split: str = "train", n: int | np.integer | None = None, *, scaled: bool = True) -> Dataset:
     """Load the first `n` images of a split, scaled from bytes to 0..1, with their labels from 0.
 
     Args:
@@ -123,7 +123,7 @@ def load(name: str, split: str = "train", n: int | None = None, *, scaled: bool 
     )
 
 
-def _checked_size(n: int | None, name: str, split: str, entry: Entry) -> int | None:
+def _checked_size(n: int | np.integer | None, name: str, split: str, entry: Entry) -> int | None:
     if n is None:
         return None
     largest = entry.splits[split].size

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
-from jaxtyping import Float, Key, PyTree, UInt32
+from jaxtyping import Float, Int, Key, PyTree, UInt32
 
 from deepphenomena import training
 from deepphenomena.generators import Generator, Samples, digests
@@ -174,7 +174,14 @@ def train_worlds(
     return Worlds(trained.recorded, real, ideal, train, final)
 
 
-def ideal_batch(generator: Generator, first: int, step: int, batch_size: int, *, key: Key[jax.Array, ""]) -> Samples:
+def ideal_batch(
+    generator: Generator,
+    first: int | Int[Array, ""],
+    step: int | Int[Array, ""],
+    batch_size: int,
+    *,
+    key: Key[jax.Array, ""],
+) -> Samples:
     """What the Ideal World is given at a step, before augmentation: the next `batch_size` numbers."""
     return generator(first + step * batch_size + jnp.arange(batch_size), key=key)
 
