@@ -117,7 +117,7 @@ def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Ta
     Without data, it calls `sample(key=...)`.
     """
 
-    def batch_fn(key: Key[jax.Array, ""], step: Int[Array, ""], data: PyTree) -> Task:
+    def batch_fn(key: Key[jax.Array, ""], step: int | Int[Array, ""], data: PyTree) -> Task:
         of_data = sample if data is None else functools.partial(sample, data)
         return jax.vmap(lambda key: of_data(key=key))(jax.random.split(key, count))
 

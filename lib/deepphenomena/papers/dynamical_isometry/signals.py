@@ -92,7 +92,7 @@ def planted_mode(
 
     Example:
         >>> follow = functools.partial(follow_pairs, width=4, draws=1)
-        >>> planted_mode(follow, 0, 0, (1.5, 0.1, 0.5), ((0, 1, 0),), 1, 3, positions=4).shape
+        >>> planted_mode(follow, 0, 0, (1.5, 0.1, 0.5), ((0.0, 1.0, 0.0),), 1, 3, positions=4).shape
         (4, 2)
     """
     *variances, q = point

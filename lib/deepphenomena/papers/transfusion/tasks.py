@@ -12,7 +12,7 @@ from deepphenomena.datasets import Dataset
 from deepphenomena.generators.fundus import GRADES
 from deepphenomena.runtime.arrays import Array
 
-Task = Mapping[str, Float[Array, "n ..."]]
+Task = Mapping[str, Float[Array, "_ ..."]]
 
 _BLOCK = 100  # eyes drawn at once: one program serves every number of them
 
