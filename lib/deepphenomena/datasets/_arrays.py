@@ -153,7 +153,7 @@ def _cifar(files: list[bytes], size: int, shape: tuple[int, int, int]) -> Arrays
     return Arrays(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, label_bytes - 1].astype(np.int32))
 
 
-def _exactly(stream: BinaryIO, size: int, name: str) -> bytes:
+def _exactly(stream: io.BufferedIOBase, size: int, name: str) -> bytes:
     """Read a stream that should hold `size` bytes, without unpacking more than that."""
     content = stream.read(size + 1)
     if len(content) != size:
