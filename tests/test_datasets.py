@@ -815,7 +815,7 @@ def test_packing_is_lossless_and_makes_the_same_bytes_again(side, channels, make
         assert np.array_equal(grid[y : y + side, x : x + side], images[i])
 
 
-def test_the_embedded_rule_takes_the_classes_in_turn(maker):
+def test_the_embedded_rule_takes_the_classes_in_turn(maker, unchecked_types):
     labels = np.random.default_rng(3).integers(0, 10, 500)
     arrays = maker.Arrays(np.arange(500)[:, None, None, None], labels)
     taken = maker.balanced(arrays, 100).ravel()
