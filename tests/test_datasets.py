@@ -787,7 +787,8 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_data_are_served(grey, mi
     monkeypatch.setenv("DEEPPHENOMENA_CACHE", str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="cannot be written .*DEEPPHENOMENA_CACHE") as told:
         assert is_grey(datasets.load("grey"))
-    assert told[0].filename == __file__
+    # The caller's line; under the tests' type checks a wrapper of jaxtyping stands between.
+    assert "deepphenomena" not in Path(told[0].filename).parts
 
 
 # How the embedded files are made
