@@ -6,7 +6,18 @@ import jaxtyping
 import pytest
 from _pytest.doctest import DoctestItem
 
-ROOMS = ("datasets", "generators", "infinite_width", "kernels", "mean_field", "metrics", "nets", "spectra", "training")
+ROOMS = (
+    "datasets",
+    "generators",
+    "infinite_width",
+    "kernels",
+    "mean_field",
+    "metrics",
+    "nets",
+    "similarity",
+    "spectra",
+    "training",
+)
 # The packages whose annotations are checked; figures and the book's own machinery are still to come.
 CHECKED = (
     "datasets",
@@ -45,5 +56,8 @@ def _names_in_examples(request, doctest_namespace):
             "jax": importlib.import_module("jax"),
             "jnp": importlib.import_module("jax.numpy"),
             "np": importlib.import_module("numpy"),
+            "optax": importlib.import_module("optax"),
+            "few_shot": importlib.import_module("deepphenomena.tasks.few_shot"),
+            "objectives": importlib.import_module("deepphenomena.training.objectives"),
             **{name: importlib.import_module(f"deepphenomena.{name}") for name in ROOMS},
         }

@@ -32,6 +32,13 @@ class Deformations:
     Positions are relative to the center. A is the identity plus a matrix uniform in ± `affine`. t is uniform in
     ± `shift`, and e is a smooth Gaussian random field of standard deviation `elastic`, both in pixels. Values between
     pixels are interpolated linearly; values outside the image are 0. Returned by `deformations`.
+
+    Example:
+        >>> digits = datasets.load("mnist", n=20)
+        >>> endless = generators.deformations(digits.images, digits.labels, pixels=14)
+        >>> one, other = (endless(jnp.arange(3), key=jax.random.key(seed)).images for seed in (0, 0))
+        >>> bool(jnp.all(one == other))  # a number and a key fix a sample
+        True
     """
 
     corners: Float[
@@ -108,6 +115,13 @@ def deformations(
 
     Raises:
         InputError: no images, labels that do not match, or strengths below 0.
+
+    Example:
+        >>> digits = datasets.load("mnist", n=20)
+        >>> endless = generators.deformations(digits.images, digits.labels, pixels=14)
+        >>> samples = endless(jnp.arange(1000, 1005), key=jax.random.key(0))  # samples 1000 to 1004 of this key
+        >>> samples.images.shape, samples.labels.shape
+        ((5, 14, 14, 1), (5,))
     """
     images, labels = np.asarray(images, np.float32), np.asarray(labels, np.int32)
     if images.ndim != 4 or not len(images) or labels.shape != images.shape[:1]:
@@ -134,6 +148,11 @@ def deformations(
 
 
 def shrunk(images: Float[np.ndarray, "n height width channels"], pixels: int) -> np.ndarray:
-    """Resize images to `pixels` rows and columns, by weighted means if that makes them smaller."""
+    """Resize images to `pixels` rows and columns, by weighted means if that makes them smaller.
+
+    Example:
+        >>> generators.shrunk(np.ones((2, 28, 28, 1), np.float32), 14).shape
+        (2, 14, 14, 1)
+    """
     n, _, _, channels = images.shape
     return np.asarray(jax.image.resize(images, (n, pixels, pixels, channels), "linear"))

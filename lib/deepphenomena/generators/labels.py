@@ -19,6 +19,12 @@ class NoisyLabels:
 
     The label of a sample is drawn once: it is the same in every call. With probability 1 - 1/classes, labels are
     independent of their images.
+
+    Example:
+        >>> images = generators.Pool(jnp.zeros((4, 2, 2, 1), jnp.uint8), jnp.arange(4))
+        >>> noisy = generators.NoisyLabels(images, jnp.float32(1), classes=4)
+        >>> bool(jnp.any(noisy(jnp.arange(4), key=jax.random.key(0)).labels == jnp.arange(4)))  # every label is wrong
+        False
     """
 
     generator: Generator
@@ -44,6 +50,12 @@ class Relabelled:
     """Label the images of a generator with a teacher network, as the paper labelled CIFAR-5m.
 
     `teacher(parameters, images)` returns (n, classes); the largest output is the label.
+
+    Example:
+        >>> images = generators.Pool(jnp.zeros((2, 2, 2, 1), jnp.uint8), jnp.arange(2))
+        >>> always_one = lambda parameters, images: jnp.eye(2)[jnp.ones(len(images), int)]
+        >>> generators.Relabelled(images, None, always_one)(jnp.arange(2), key=jax.random.key(0)).labels.tolist()
+        [1, 1]
     """
 
     generator: Generator

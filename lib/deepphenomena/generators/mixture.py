@@ -29,6 +29,12 @@ class ClassMixture:
     """Sample i: a class chosen uniformly, one of its Gaussians by weight, and mean + basis · (centre + factor · z).
 
     Pixels are clipped to 0..1. Returned by `class_mixture`.
+
+    Example:
+        >>> images = np.random.default_rng(0).uniform(size=(60, 4, 4, 1)).astype(np.float32)
+        >>> mixture = generators.class_mixture(images, np.arange(60) % 2, rank=3, gaussians=2, key=jax.random.key(0))
+        >>> bool(jnp.all(mixture(jnp.arange(9), key=jax.random.key(1)).labels < 2))
+        True
     """
 
     mean: Float[Array, " pixels"]
@@ -76,6 +82,12 @@ def class_mixture(
     Raises:
         InputError: labels that do not match, a rank above the number of pixels, or a class with fewer images than
             Gaussians.
+
+    Example:
+        >>> images = np.random.default_rng(0).uniform(size=(60, 4, 4, 1)).astype(np.float32)
+        >>> mixture = generators.class_mixture(images, np.arange(60) % 2, rank=3, gaussians=2, key=jax.random.key(0))
+        >>> mixture(jnp.arange(5), key=jax.random.key(1)).images.shape
+        (5, 4, 4, 1)
     """
     labels = np.asarray(labels)
     if labels.shape != np.shape(images)[:1] or np.ndim(images) != 4:

@@ -17,6 +17,12 @@ class Pool:
     """Sample i is image i of the collection; the key is ignored. Pixels are stored as bytes.
 
     Only numbers below `size` are valid.
+
+    Example:
+        >>> pool = generators.Pool(jnp.full((3, 2, 2, 1), 255, jnp.uint8), jnp.arange(3))
+        >>> samples = pool(jnp.array([2, 0]), key=jax.random.key(0))
+        >>> samples.images.shape, float(samples.images.max()), samples.labels.tolist()
+        ((2, 2, 2, 1), 1.0, [2, 0])
     """
 
     images: UInt8[Array, "size height width channels"]

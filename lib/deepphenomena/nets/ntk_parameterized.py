@@ -60,6 +60,11 @@ def fully_connected(widths: Sequence[int], *, activation: str, key: Key[jax.Arra
     """Return layers of these widths, from inputs to outputs. `activation` is 'relu', 'linear' or 'tanh'.
 
     Raise InputError for another activation.
+
+    Example:
+        >>> model = nets.fully_connected([784, 512, 10], activation="relu", key=jax.random.key(0))
+        >>> model(jnp.ones((2, 784))).shape
+        (2, 10)
     """
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
@@ -73,7 +78,13 @@ def fully_connected(widths: Sequence[int], *, activation: str, key: Key[jax.Arra
 
 
 def convolutional(shape: Sequence[int], *, channels: int, outputs: int, key: Key[jax.Array, ""]) -> nnx.Sequential:
-    """Return two 3×3 ReLU convolutions with stride 2 and a linear readout. `shape` is (height, width, channels)."""
+    """Return two 3×3 ReLU convolutions with stride 2 and a linear readout. `shape` is (height, width, channels).
+
+    Example:
+        >>> model = nets.convolutional((28, 28, 1), channels=8, outputs=10, key=jax.random.key(0))
+        >>> model(jnp.ones((2, 28, 28, 1))).shape
+        (2, 10)
+    """
     rngs = nnx.Rngs(params=key)
     height, width, inputs = shape
     flat = math.ceil(height / 4) * math.ceil(width / 4) * channels

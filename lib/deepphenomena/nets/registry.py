@@ -73,6 +73,11 @@ def network(
 
     Source: Nakkiran et al. 2020, "The deep bootstrap framework", for the families; Raghu et al. 2019, "Transfusion",
     for CBR; He et al. 2016 for the residual networks.
+
+    Example:
+        >>> model = nets.network("cnn-4", (8, 8, 3), 10, key=jax.random.key(0))
+        >>> model(jnp.zeros((2, 8, 8, 3))).shape
+        (2, 10)
     """
     if not re.fullmatch(PATTERN, name):
         raise _not_a_network(name)

@@ -26,6 +26,11 @@ class CanonicalCorrelations(NamedTuple):
         correlations: ρ, with zeros after the first `directions`.
         kept: number of directions of x and of y that are compared: their ranks, or those left by a variance cut.
         directions: number of correlations, the smaller of `kept`.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (200, 3))
+        >>> similarity.cca(x, x).correlations.round(3).tolist()
+        [1.0, 1.0, 1.0]
     """
 
     similarity: Float[Array, ""]
@@ -41,6 +46,11 @@ class ProjectionWeightedCorrelations(NamedTuple):
         similarity: the sum of weights times correlations; 0 without directions.
         weights: the weight of each canonical direction in x.
         correlations, kept, directions: as in `CanonicalCorrelations`.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (200, 3))
+        >>> round(float(similarity.pwcca(x, x).similarity), 3)
+        1.0
     """
 
     similarity: Float[Array, ""]
@@ -62,6 +72,12 @@ def cca(x: Float[Array, "samples p"], y: Float[Array, "samples q"]) -> Canonical
 
     Raises:
         InputError: unless x and y are real matrices with the same number of rows, at least two.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (200, 3))
+        >>> mixed = x @ jnp.array([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
+        >>> round(float(similarity.cca(x, mixed).similarity), 3)  # an invertible map changes nothing
+        1.0
     """
     return _canonical(*check_activations(x, y), 1.0)
 
@@ -77,6 +93,11 @@ def svcca(
 
     Raises:
         InputError: as `cca`, or a variance outside (0, 1].
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (200, 3)) * jnp.array([10.0, 10.0, 0.01])
+        >>> round(float(similarity.svcca(x, x[:, :2], variance=0.99).similarity), 3)  # the weak direction is dropped
+        1.0
     """
     return _canonical(*check_activations(x, y), _checked_variance(variance))
 
@@ -98,6 +119,11 @@ def pwcca(
 
     Raises:
         InputError: as `svcca`.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (200, 3))
+        >>> round(float(similarity.pwcca(x, 2 * x + 1).similarity), 3)
+        1.0
     """
     return _projection_weighted(*check_activations(x, y), _checked_variance(variance))
 

@@ -34,5 +34,10 @@ def linear_cka(x: Float[Array, "samples p"], y: Float[Array, "samples q"]) -> Fl
 
     Raises:
         InputError: as `cca`.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (200, 3))
+        >>> round(float(similarity.linear_cka(x, 2 * x[:, ::-1] + 1)), 3)  # invariant to rotation, scale, shift
+        1.0
     """
     return _linear_cka(*check_activations(x, y))

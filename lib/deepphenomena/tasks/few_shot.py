@@ -25,14 +25,25 @@ from deepphenomena.runtime.errors import InputError
 
 
 class Examples(NamedTuple):
-    """Inputs and their labels: class numbers of the task, or regression targets."""
+    """Inputs and their labels: class numbers of the task, or regression targets.
+
+    Example:
+        >>> few_shot.Examples(jnp.zeros((5, 28, 28, 1)), jnp.arange(5)).y.shape
+        (5,)
+    """
 
     x: Float[Array, "n ..."]
     y: Int[Array, " n"] | Float[Array, "n ..."]
 
 
 class Task(NamedTuple):
-    """The support set to learn from and the query set to test on. Several tasks have a leading axis on every array."""
+    """The support set to learn from and the query set to test on. Several tasks have a leading axis on every array.
+
+    Example:
+        >>> task = few_shot.sample_sinusoid(shots=5, queries=10, key=jax.random.key(0))
+        >>> task.support.x.shape, task.query.y.shape
+        ((5, 1), (10, 1))
+    """
 
     support: Examples
     query: Examples
@@ -43,6 +54,10 @@ def by_class(images: Float[Array, "n ..."], labels: Int[Array, " n"]) -> Float[A
 
     Raises:
         InputError: unless the labels are 0, 1, ... with the same number of images each.
+
+    Example:
+        >>> few_shot.by_class(jnp.zeros((6, 4, 4, 1)), np.array([0, 1, 2, 0, 1, 2])).shape
+        (3, 2, 4, 4, 1)
     """
     counts = np.bincount(labels)
     if len(images) != len(labels) or counts.min(initial=len(labels)) != counts.max(initial=0):
@@ -76,6 +91,12 @@ def sample_task(
 
     Raises:
         InputError: sizes below 1, or larger than the table.
+
+    Example:
+        >>> table = jnp.zeros((20, 8, 4, 4, 1))  # 20 classes of 8 images
+        >>> task = few_shot.sample_task(table, ways=5, shots=1, queries=3, key=jax.random.key(0))
+        >>> task.support.x.shape, task.query.y.shape
+        ((5, 4, 4, 1), (15,))
     """
     classes, examples = images.shape[:2]
     if not (1 <= ways <= classes and shots >= 1 and queries >= 1 and shots + queries <= examples):
@@ -102,6 +123,11 @@ def sample_sinusoid(*, shots: int, queries: int, key: Key[jax.Array, ""]) -> Tas
     """Sample a regression task y = A sin(x + φ): A uniform in [0.1, 5], φ in [0, π], x in [-5, 5]; arrays (n, 1).
 
     Source: Finn et al. (2017), section 5.1, as in its code.
+
+    Example:
+        >>> task = few_shot.sample_sinusoid(shots=5, queries=10, key=jax.random.key(0))
+        >>> bool(jnp.all(jnp.abs(task.query.y) <= 5))
+        True
     """
     keys = jax.random.split(key, 3)
     amplitude = jax.random.uniform(keys[0], minval=0.1, maxval=5.0)
@@ -115,6 +141,11 @@ def task_batches(sample: Callable[..., Task], *, count: int) -> Callable[..., Ta
     """Return a `batch_fn` for `training.train` that samples `count` new tasks per step by `sample(data, key=...)`.
 
     Without data, it calls `sample(key=...)`.
+
+    Example:
+        >>> batch_fn = few_shot.task_batches(functools.partial(few_shot.sample_sinusoid, shots=5, queries=10), count=4)
+        >>> batch_fn(jax.random.key(0), 0, None).support.x.shape
+        (4, 5, 1)
     """
 
     def batch_fn(key: Key[jax.Array, ""], step: int | Int[Array, ""], data: PyTree) -> Task:

@@ -75,6 +75,13 @@ def train(
     Raises:
         InputError: a batch size that does not fit the data, a missing key, steps below 1, arrays without one value per
             member, or a checkpoint folder of another training.
+
+    Example:
+        >>> members = training.grid(seed=[0], learning_rate=[0.5, 1.0])
+        >>> optimizer = training.tunable(optax.sgd, learning_rate=members["learning_rate"])
+        >>> bowl = lambda parameters, _: 0.5 * parameters**2
+        >>> training.train(bowl, jnp.ones(2), None, members, optimizer=optimizer, steps=2).losses.tolist()
+        [[0.5, 0.125], [0.5, 0.0]]
     """
     if members is None:
         alone = _one(parameters, optimizer)

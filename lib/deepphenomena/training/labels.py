@@ -34,6 +34,13 @@ class Grid:
     Attributes:
         axes: the names of the labels.
         rows: one tuple of labels per member, in the order of `axes`.
+
+    Example:
+        >>> members = training.grid(seed=[0, 1], learning_rate=[0.1, 1.0])
+        >>> members["learning_rate"].tolist(), len(members)
+        ([0.1, 1.0, 0.1, 1.0], 4)
+        >>> members.series(np.arange(4)).unstack("learning_rate").shape
+        (2, 2)
     """
 
     axes: tuple[str, ...]
@@ -192,6 +199,10 @@ def grid(**axes: Iterable[Any]) -> Grid:
 
     Raises:
         InputError: no axes, an axis without values, one value instead of a list, or a repeated value.
+
+    Example:
+        >>> training.grid(seed=range(2), start=["random", "transfer"]).labels["start"].tolist()
+        ['random', 'transfer', 'random', 'transfer']
     """
     if not axes:
         raise InputError("a grid needs at least one axis; give grid(seed=run.seeds, ...)")

@@ -30,6 +30,14 @@ class Epochs:
         batch_size: samples per step.
         of: the key of the part of `data` to shuffle; None for all of it. Its leaves have the same leading axis.
         then: `then(key, step, batch, data)`, applied to every batch, for example to augment it or to add samples.
+
+    Example:
+        >>> total = lambda parameters, batch: jnp.sum(batch) + 0 * parameters
+        >>> epochs, key = training.Epochs(4), jax.random.key(0)
+        >>> trained = training.train(total, jnp.zeros(()), jnp.arange(8.0), optimizer=optax.sgd(0.1), steps=2, key=key,
+        ...                          batch_fn=epochs)
+        >>> float(trained.losses.sum())  # both batches of the epoch together
+        28.0
     """
 
     batch_size: int
@@ -56,6 +64,13 @@ class Recording(NamedTuple):
         held_out: a pytree passed to `evaluate`.
         every: steps between two evaluations; None evaluates only at the start and at the end. It is also the length of
             the compiled program: trainings with different `steps` and the same `every` share one program.
+
+    Example:
+        >>> size = training.Recording(lambda parameters, _: {"size": jnp.abs(parameters)}, every=2)
+        >>> bowl = lambda parameters, _: 0.5 * parameters**2
+        >>> trained = training.train(bowl, jnp.float32(1), optimizer=optax.sgd(0.5), steps=4, recording=size)
+        >>> trained.metrics["size"].tolist()
+        [1.0, 0.25, 0.0625]
     """
 
     evaluate: Evaluate | None = None
@@ -105,6 +120,11 @@ class Scanned(NamedTuple):
         parameters: after the last step.
         losses: (steps,), the loss at every step, before its update.
         metrics: each evaluated quantity, (records,), at step 0 and after each `every` steps.
+
+    Example:
+        >>> bowl = lambda parameters, _: 0.5 * parameters**2
+        >>> float(training.scan(bowl, jnp.float32(1), optimizer=optax.sgd(0.5), steps=3).parameters)
+        0.125
     """
 
     parameters: PyTree

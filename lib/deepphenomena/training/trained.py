@@ -24,6 +24,13 @@ class Trained(NamedTuple):
         steps: the number of steps taken.
         diverged: whether the loss exceeded `stop_above` or was NaN.
         members: the labels of the members; None for one model.
+
+    Example:
+        >>> members = training.grid(seed=range(2))
+        >>> bowl = lambda parameters, _: 0.5 * parameters**2
+        >>> trained = training.train(bowl, jnp.ones(2), None, members, optimizer=optax.sgd(0.5), steps=3)
+        >>> trained.frame("loss", every=2).to_numpy().tolist()  # seed, step, loss
+        [[0.0, 0.0, 0.5], [0.0, 2.0, 0.03125], [1.0, 0.0, 0.5], [1.0, 2.0, 0.03125]]
     """
 
     parameters: PyTree

@@ -43,7 +43,13 @@ _EXUDATE, _DRUSE, _DISC = np.array([[1.0, 0.9, 0.45], [0.95, 0.75, 0.35], [1.0, 
 )
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fundus:
-    """Sample i: a simulated eye, (pixels, pixels, 3), and its grade. Returned by `fundus`."""
+    """Sample i: a simulated eye, (pixels, pixels, 3), and its grade. Returned by `fundus`.
+
+    Example:
+        >>> eyes = generators.fundus(24)
+        >>> eyes.graded(jnp.arange(2), jnp.array([0, 4]), key=jax.random.key(0)).labels.tolist()
+        [0, 4]
+    """
 
     prevalence: Float[Array, "5"]
     noise: Float[Array, ""]
@@ -98,6 +104,12 @@ def fundus(
     Raises:
         InputError: fewer than 8 pixels, negative noise, an enlargement of 0 or less, or a prevalence that is not five
             nonnegative numbers with sum 1.
+
+    Example:
+        >>> eyes = generators.fundus(24)
+        >>> samples = eyes(jnp.arange(2), key=jax.random.key(0))
+        >>> samples.images.shape, bool(jnp.all((samples.labels >= 0) & (samples.labels <= 4)))
+        ((2, 24, 24, 3), True)
     """
     shares = jnp.asarray(prevalence, jnp.float32)
     if shares.shape != (5,) or bool(jnp.any(shares < 0)) or abs(float(jnp.sum(shares)) - 1) > 1e-5:
