@@ -107,7 +107,7 @@ def pwcca(
 ) -> ProjectionWeightedCorrelations:
     """Return projection-weighted CCA: the mean of ρ, weighted by how much of x each canonical direction explains.
 
-    The weight of direction h of x, a unit vector over the samples, is Σⱼ |⟨h, xⱼ⟩| over the centered features xⱼ,
+    The weight of direction h of x, a unit vector over the samples, is `Σⱼ |⟨h, xⱼ⟩|` over the centered features xⱼ,
     divided by the sum over directions. The weights always come from x, for any widths, so pwcca(x, y) and pwcca(y, x)
     differ. It is invariant to invertible maps of y, and to permutations and isotropic scalings of x.
 

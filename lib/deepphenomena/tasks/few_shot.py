@@ -1,10 +1,8 @@
 """Few-shot tasks: n-way k-shot image classification, and regression on sinusoids.
 
-Tasks are sampled inside the compiled program. The only data that `training.train` needs is a table of images by class:
-
-    sample = functools.partial(sample_task, ways=5, shots=1, queries=5)
-    training.train(meta_loss, parameters, by_class(images, labels), key=key, ...,
-                   batch_fn=task_batches(sample, count=16))
+Tasks are sampled inside the compiled program. The only data that `training.train` needs is a table of images by class,
+`by_class(images, labels)`; its `batch_fn` is `task_batches(sample, count=16)`, where `sample` is `sample_task` with the
+numbers of ways, shots and queries filled in.
 
 Source: Vinyals et al. 2016, "Matching networks for one shot learning", Section 4.1, for the protocol.
 """
