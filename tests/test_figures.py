@@ -65,13 +65,13 @@ def visible(figure):
     return [axis for axis in figure.axes if axis.axison]
 
 
-def test_each_source_is_a_facet_and_axes_are_shared(drawn):
+def test_each_source_is_a_facet_with_its_own_range_of_x(drawn):
     figures.lines({"this run": table(), "recorded run": table(40)}, x="step", y="loss", color="learning_rate", **WORDS)
     figure, _ = drawn[0]
     left, right = figure.axes
     assert [left.get_title(), right.get_title()] == ["this run", "recorded run"]
-    assert left.get_xlim() == right.get_xlim()
     assert left.get_ylim() == right.get_ylim()
+    assert left.get_xlim() != right.get_xlim(), "a short run fills its facet"
     assert [len(axis.lines) for axis in figure.axes] == [2, 2]
     assert legend(figure) == ["learning rate 0.1", "learning rate 1"]
     assert (left.get_xlabel(), left.get_ylabel(), right.get_ylabel()) == ("step", "loss", "")

@@ -46,10 +46,13 @@ def panels(
     return figure, list(axes[0])
 
 
-def facets(table: pd.DataFrame, panel: str | None) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+def facets(
+    table: pd.DataFrame, panel: str | None, *, own_x: bool = False
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """Return (figure, [(axes, rows of the facet)]): sources in columns, values of the panel column in rows.
 
-    Axes are shared. There are at most two columns, unless the table has panels and more than two sources.
+    Axes are shared; with `own_x` each source has a range of x of its own, because a quick run is much shorter than a
+    full one. There are at most two columns, unless the table has panels and more than two sources.
     """
     theme()
     sources, shown = levels(table["source"]), levels(table["panel"]) if panel else [None]
@@ -57,8 +60,9 @@ def facets(table: pd.DataFrame, panel: str | None) -> tuple[Figure, list[tuple[A
     columns = len(sources) if len(sources) > 1 and panel else min(2, len(cells))
     rows = -(-len(cells) // columns)
     width = FACET[0] * (_ALONE if columns == 1 else columns)
+    shared = True if not own_x or len(sources) == 1 else "col" if panel else False
     figure, grid = plt.subplots(
-        rows, columns, figsize=(width, FACET[1] * rows), squeeze=False, sharex=True, sharey=True
+        rows, columns, figsize=(width, FACET[1] * rows), squeeze=False, sharex=shared, sharey=True
     )
     made = []
     for axis, (source, value) in zip(grid.flat, cells, strict=False):

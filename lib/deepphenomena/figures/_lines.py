@@ -72,7 +72,7 @@ def lines(
         table, labels = _axes.placed(table)
     table = _tables.means(_tables.thinned(table, logarithmic=xscale == "log"), "y", scale)
     tints, shapes, entries = _facets.conditions(table, color, style, marked=False)
-    figure, made = _facets.facets(table, panel)
+    figure, made = _facets.facets(table, panel, own_x=labels is None)
     kinds = [role for role, column in (("color", color), ("style", style)) if column] or ["source"]
     for axis, rows in made:
         axis.set(xscale=xscale, yscale=yscale)
@@ -88,7 +88,9 @@ def lines(
     if labels is not None:
         _axes.write_labels(axes, labels)
     entries += draw_references(axes, marks=marks, verticals=verticals, curves=curves)
-    axes[0].set(xlim=xlim, ylim=ylim)
+    axes[0].set(ylim=ylim)
+    for axis in axes:
+        axis.set(xlim=xlim)
     _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
     _facets.legend(figure, entries)
     _show.show(figure, alt=alt, caption=caption)

@@ -41,9 +41,6 @@ def draw_references(
         verticals: {label: x} of vertical lines.
         curves: {label: function of x}, evaluated over the range of x, from (n,) to (n,).
     """
-    lowest, highest = axes[0].get_xlim()
-    logarithmic = axes[0].get_xscale() == "log"
-    across = (np.geomspace if logarithmic else np.linspace)(lowest, highest, _PLACES)
     dashes = itertools.cycle(_DASHES)
     entries = []
 
@@ -57,6 +54,13 @@ def draw_references(
     for label, place in (verticals or {}).items():
         draw(label, lambda axis, look, place=place: axis.axvline(place, **look))
     for label, function in (curves or {}).items():
-        values = np.broadcast_to(np.asarray(function(across), np.float64), across.shape)
-        draw(label, lambda axis, look, values=values: axis.plot(across, values, scalex=False, **look)[0])
+        draw(label, lambda axis, look, function=function: _closed_form(axis, function, look))
     return entries
+
+
+def _closed_form(axis: Axes, function: Callable[[np.ndarray], ArrayLike], look: dict) -> Artist:
+    """Draw a function over the range of x of a facet."""
+    space = np.geomspace if axis.get_xscale() == "log" else np.linspace
+    across = space(*axis.get_xlim(), _PLACES)
+    values = np.broadcast_to(np.asarray(function(across), np.float64), across.shape)
+    return axis.plot(across, values, scalex=False, **look)[0]
