@@ -149,9 +149,9 @@ def test_an_eye_is_the_same_at_every_resolution():
         ({"pixels": 4}, "8 or more"),
         ({"noise": -0.1}, "8 or more"),
         ({"enlargement": 0.0}, "above 0"),
-        ({"prevalence": (0.5, 0.5)}, "five numbers"),
-        ({"prevalence": (0.5, 0.5, 0.5, -0.5, 0.0)}, "five numbers"),
-        ({"prevalence": (0.5, 0.5, 0.5, 0.5, 0.0)}, "five numbers"),
+        ({"prevalence": (0.5, 0.5)}, "five nonnegative numbers"),
+        ({"prevalence": (0.5, 0.5, 0.5, -0.5, 0.0)}, "five nonnegative numbers"),
+        ({"prevalence": (0.5, 0.5, 0.5, 0.5, 0.0)}, "five nonnegative numbers"),
     ],
 )
 def test_impossible_eyes_are_refused(options, words):

@@ -299,13 +299,13 @@ def test_jit_vmap_and_low_precision_inputs(measure):
     ],
 )
 @pytest.mark.parametrize("measure", MEASURES)
-def test_what_cannot_be_compared_is_refused(measure, x, y, message):
+def test_what_cannot_be_compared_is_refused(measure, x, y, message, unchecked_types):
     with pytest.raises(InputError, match=message):
         MEASURES[measure](x, y)
 
 
 @pytest.mark.parametrize("variance", [0, 1.01, float("nan"), "most", -1])
-def test_a_share_of_variance_outside_its_bounds_is_refused(variance):
+def test_a_share_of_variance_outside_its_bounds_is_refused(variance, unchecked_types):
     for measure in (svcca, pwcca):
         with pytest.raises(InputError, match="variance is"):
             measure(np.ones((4, 2)), np.ones((4, 2)), variance=variance)

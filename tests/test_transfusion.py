@@ -32,8 +32,8 @@ def collection(classes):
     rng = np.random.default_rng(0)
     images = rng.random((12, 20, 20, 1), np.float32)
     return datasets.Dataset(
-        name="invented", split="train", images=images, labels=np.arange(12) % classes, sha256="",
-        provenance="", licence="", source="", canonical=True, class_names=tuple("abcd"[:classes]),
+        name="invented", split="train", images=images, labels=np.arange(12, dtype=np.int32) % classes, sha256="",
+        provenance="embedded", licence="", source="", canonical=True, class_names=tuple("abcd"[:classes]),
     )  # fmt: skip
 
 

@@ -88,7 +88,7 @@ class Fundus:
 def fundus(
     pixels: int = 64,
     *,
-    prevalence: Sequence[float] = (0.3, 0.2, 0.2, 0.15, 0.15),
+    prevalence: Sequence[float] | Float[Array, " grades"] = (0.3, 0.2, 0.2, 0.15, 0.15),
     noise: float = 0.02,
     enlargement: float = 1.0,
 ) -> Fundus:
