@@ -16,6 +16,7 @@ from deepphenomena.generators import NoisyLabels, Pool
 from deepphenomena.papers import deep_bootstrap
 from deepphenomena.papers.deep_bootstrap import Errors, Worlds
 from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime.statistics import estimate
 from deepphenomena.training import augmentation
 
 CHAPTER = "deep_bootstrap"
@@ -79,7 +80,7 @@ def test_a_leaking_generator_fails_the_claim(garments):
 
 def test_training_is_given_the_very_stream_that_is_counted(classifier, garments):
     # A loss that is a checksum of its batch shows, step by step, what the training loop hands out.
-    program = deep_bootstrap._program(classifier[0], SIZES["steps"], SIZES["batch_size"])
+    program = deep_bootstrap.worlds._program(classifier[0], SIZES["steps"], SIZES["batch_size"])
     draw_key, order_key = jax.random.split(KEY)
     numbers = deep_bootstrap.stream(**SIZES)
     real = garments(jnp.asarray(numbers.real), key=draw_key)
@@ -201,6 +202,56 @@ def test_the_stopping_time_is_the_first_record_with_one_per_cent_of_training_err
     np.testing.assert_allclose(worlds.bootstrap_error, 0.1)
     never = worlds._replace(train=Errors(soft, np.array([0.5, 0.4, 0.3, 0.02])))
     assert (never.fitted, never.stopping_time) == (False, 30)
+
+
+def test_a_finite_population_gives_every_seed_its_own_order_and_no_image_twice():
+    images = np.random.default_rng(0).integers(0, 255, (60, 4, 4, 3), np.uint8)
+    images[59] = images[0]
+    part = dataclasses.replace(
+        datasets.load("cifar10", n=60, scaled=False), images=images, labels=np.arange(60, dtype=np.int32) % 10
+    )
+    population = deep_bootstrap.drawn_from([part], pixels=4, endless=False)
+    one, other = (population(seed)(jnp.arange(59), key=KEY) for seed in (1, 2))
+    assert population(1).size == 59
+    assert len(np.unique(np.asarray(one.images).reshape(59, -1), axis=0)) == 59
+    assert np.any(np.asarray(one.labels) != np.asarray(other.labels))
+    np.testing.assert_array_equal(np.sort(one.labels), np.sort(other.labels))
+    halves = [
+        deep_bootstrap.drawn_from([part], pixels=4, endless=False, classes=c)(0) for c in (range(5), range(5, 10))
+    ]
+    assert [half.size for half in halves] == [30, 29]
+    assert set(np.asarray(halves[1](jnp.arange(29), key=KEY).labels)) == set(range(5, 10))
+
+
+def test_a_collection_goes_on_from_the_training_to_the_test_split(monkeypatch, unchecked_types):
+    monkeypatch.setattr(deep_bootstrap.populations.datasets, "load", lambda name, split, n, scaled: (split, n))
+    assert deep_bootstrap.collection("cifar10", 60_000) == [("train", 50_000), ("test", 10_000)]
+    assert deep_bootstrap.collection("cifar5m", 60_000) == [("train", 60_000)]
+
+
+def test_the_jackknife_is_the_mean_of_what_is_linear_and_covers_what_is_not():
+    values = np.random.default_rng(0).normal(size=(8, 3)) + np.array([0.0, -9.0, 3.0])
+    np.testing.assert_allclose(deep_bootstrap.jackknife(lambda m: m[1], values), values[:, 1])
+    np.testing.assert_allclose(deep_bootstrap.jackknife(deep_bootstrap.largest, values), -values[:, 1])
+    assert deep_bootstrap.jackknife(np.max, values[:1]).shape == (1,)
+    covered = 0
+    for seed in range(300):
+        drawn = np.random.default_rng(seed).normal(size=(8, 2)) * 0.5 + np.array([2.0, 4.0])
+        found = estimate(deep_bootstrap.jackknife(lambda m: m[0] / m[1], drawn))
+        covered += found.low <= 0.5 <= found.high
+    assert 0.9 <= covered / 300 <= 0.99
+
+
+def test_pretraining_is_plain_descent_along_its_own_stream(classifier, garments):
+    network, parameters = classifier
+    found = deep_bootstrap.train_online(
+        network, parameters, garments, steps=12, batch_size=20, learning_rate=0.1, key=KEY
+    )
+    for step in range(12):
+        batch = garments(20 * step + jnp.arange(20), key=KEY)
+        gradient = jax.grad(cross_entropy(network))(parameters, batch)
+        parameters = jax.tree.map(lambda p, g: p - cosine(step) * g, parameters, gradient)  # noqa: B023
+    close(found, parameters)
 
 
 def test_sizes_that_cannot_be_are_refused(classifier, garments):

@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
-from jaxtyping import Float, Int, Key, PyTree, UInt32
+from jaxtyping import Float, Key, PyTree
 
 from deepphenomena import training
-from deepphenomena.generators import Generator, Samples, digests
+from deepphenomena.generators import Generator, Samples
 from deepphenomena.nets.functional import Network, member
+from deepphenomena.papers.deep_bootstrap.streams import drawn, ideal_batch, stream
 from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.training import augmentation
@@ -30,7 +31,6 @@ from deepphenomena.training import augmentation
 STOPPING_ERROR = 0.01  # the Real World has fitted its training set
 PADDING = 1 / 8  # of the augmentation's random crop, as a share of the image's side: the paper's 4 of 32 pixels
 TEST_BATCH = 100  # images whose moments batch normalization takes together in a test
-_BLOCK = 500  # samples drawn together
 
 
 class Errors(NamedTuple):
@@ -87,20 +87,6 @@ class Worlds(NamedTuple):
         return int(self.steps[self.stopping_record])
 
 
-class Stream(NamedTuple):
-    """Which numbers of a generator's sequence are whose: the test's, the Ideal World's, the Real World's."""
-
-    test: range
-    ideal: range
-    real: range
-
-
-def stream(*, samples: int, steps: int, batch_size: int, test_samples: int) -> Stream:
-    """Disjoint ranges of sample numbers; those of the test and of the Ideal World do not depend on n."""
-    end = test_samples + steps * batch_size
-    return Stream(range(test_samples), range(test_samples, end), range(end, end + samples))
-
-
 def train_worlds(
     network: Network,
     parameters: PyTree,
@@ -149,7 +135,7 @@ def train_worlds(
         if size < 1 or size % TEST_BATCH:
             raise InputError(f"{name} {size}: errors are taken over batches of {TEST_BATCH}; give a multiple of it")
     draw_key, order_key = jax.random.split(key)
-    test, real = (_drawn(generator, part, draw_key) for part in (numbers.test, numbers.real))
+    test, real = (drawn(generator, part, draw_key) for part in (numbers.test, numbers.real))
     program = _program(network, steps, batch_size)
     trained = train(
         program.loss,
@@ -174,50 +160,40 @@ def train_worlds(
     return Worlds(trained.recorded, real, ideal, train, final)
 
 
-def ideal_batch(
+def train_online(
+    network: Network,
+    parameters: PyTree,
     generator: Generator,
-    first: int | Int[Array, ""],
-    step: int | Int[Array, ""],
-    batch_size: int,
     *,
+    steps: int,
+    learning_rate: float,
     key: Key[jax.Array, ""],
-) -> Samples:
-    """What the Ideal World is given at a step, before augmentation: the next `batch_size` numbers."""
-    return generator(first + step * batch_size + jnp.arange(batch_size), key=key)
+    batch_size: int = 128,
+    train: Callable[..., training.Trained] = training.train,
+) -> PyTree:
+    """Train one network in the Ideal World alone, for pretraining. Return its parameters.
 
+    The arguments are those of `train_worlds`; the stream is the generator's samples from number 0.
 
-def shown(
-    generator: Generator, *, samples: int, steps: int, batch_size: int, test_samples: int, key: Key[jax.Array, ""]
-) -> dict[str, UInt32[np.ndarray, "images 2"]]:
-    """A digest of every image that a training of these sizes and key shows: of "real", "ideal" and "test".
-
-    The Ideal World's stream is drawn again, by the very function that the training draws it with.
+    Example:
+        >>> pool = generators.Pool(jnp.zeros((20, 4, 4, 1), jnp.uint8), jnp.arange(20) % 10)
+        >>> network, parameters = nets.functional(nets.network("mlp-4", (4, 4, 1), 10, key=jax.random.key(0)))
+        >>> options = {"steps": 2, "learning_rate": 0.1, "batch_size": 10, "key": jax.random.key(1)}
+        >>> after = train_online(network, parameters, pool, **options)
+        >>> jax.tree.structure(after) == jax.tree.structure(parameters)
+        True
     """
-    numbers = stream(samples=samples, steps=steps, batch_size=batch_size, test_samples=test_samples)
-    draw_key, _ = jax.random.split(key)
-    ideal = _ideal_digests(generator, numbers.ideal.start, draw_key, steps=steps, batch_size=batch_size)
-    sets = {name: _drawn(generator, getattr(numbers, name), draw_key).images for name in ("real", "test")}
-    return {name: np.asarray(digests(images)) for name, images in sets.items()} | {"ideal": np.asarray(ideal)}
-
-
-@functools.partial(jax.jit, static_argnames=("steps", "batch_size"))
-def _ideal_digests(generator: Generator, first, key, *, steps, batch_size):
-    def of(step):
-        return digests(ideal_batch(generator, first, step, batch_size, key=key).images)
-
-    return jax.lax.map(of, jnp.arange(steps)).reshape(-1, 2)
-
-
-def _drawn(generator: Generator, numbers: range, key) -> Samples:
-    """These samples, in blocks of one size, so that sets of any size share one compiled program."""
-    starts = range(numbers.start, numbers.stop, _BLOCK)
-    blocks = [_block(generator, start, key) for start in starts]
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(numbers)], *blocks)
-
-
-@jax.jit
-def _block(generator: Generator, start, key) -> Samples:
-    return generator(start + jnp.arange(_BLOCK), key=key)
+    program = _program(network, steps, batch_size)
+    trained = train(
+        program.loss,
+        jax.tree.map(lambda leaf: leaf[None], parameters),
+        {"generator": generator, "key": jax.random.key_data(key)},
+        optimizer=training.tunable(program.optimizer, learning_rate=learning_rate),
+        steps=steps,
+        key=key,
+        batch_fn=program.online,
+    )
+    return member(trained.parameters, 0)
 
 
 class _Program(NamedTuple):
@@ -226,6 +202,7 @@ class _Program(NamedTuple):
     loss: Callable
     optimizer: Callable
     batch_fn: training.Epochs
+    online: Callable
     measure: Callable
 
 
@@ -256,10 +233,14 @@ def _program(network: Network, steps: int, batch_size: int) -> _Program:
 
         return Samples(jax.lax.cond(data["augmented"], augment, lambda images: images, images), labels)
 
+    def online(key, step, data):
+        fresh = ideal_batch(data["generator"], 0, step, batch_size, key=jax.random.wrap_key_data(data["key"]))
+        return jax.tree.map(lambda leaf: leaf[None], fresh)
+
     def measure(parameters, held_out):
         return _measured(network, parameters, held_out)
 
-    return _Program(loss, optimizer, training.Epochs(batch_size, of="real", then=both_worlds), measure)
+    return _Program(loss, optimizer, training.Epochs(batch_size, of="real", then=both_worlds), online, measure)
 
 
 def _measured(network: Network, parameters: PyTree, held_out: dict[str, Samples]) -> dict[str, Float[Array, ""]]:
