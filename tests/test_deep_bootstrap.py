@@ -233,11 +233,13 @@ def test_the_jackknife_is_the_mean_of_what_is_linear_and_covers_what_is_not():
     values = np.random.default_rng(0).normal(size=(8, 3)) + np.array([0.0, -9.0, 3.0])
     np.testing.assert_allclose(deep_bootstrap.jackknife(lambda m: m[1], values), values[:, 1])
     np.testing.assert_allclose(deep_bootstrap.jackknife(deep_bootstrap.largest, values), -values[:, 1])
+    means = lambda m: m[0] / m[1]  # noqa: E731
+    assert np.mean(deep_bootstrap.jackknife(means, values)) == pytest.approx(means(values.mean(0)))
     assert deep_bootstrap.jackknife(np.max, values[:1]).shape == (1,)
     covered = 0
     for seed in range(300):
         drawn = np.random.default_rng(seed).normal(size=(8, 2)) * 0.5 + np.array([2.0, 4.0])
-        found = estimate(deep_bootstrap.jackknife(lambda m: m[0] / m[1], drawn))
+        found = estimate(deep_bootstrap.jackknife(means, drawn))
         covered += found.low <= 0.5 <= found.high
     assert 0.9 <= covered / 300 <= 0.99
 

@@ -10,18 +10,19 @@ from deepphenomena.papers.deep_bootstrap.worlds import Worlds
 
 
 def jackknife(
-    statistic: Callable[[np.ndarray], float], values: Float[np.ndarray, "seeds *shape"]
+    statistic: Callable[[np.ndarray], float], values: Float[np.ndarray, "seeds *shape"] | pd.DataFrame
 ) -> Float[np.ndarray, " seeds"]:
-    """Return the jackknife's pseudo-values of a statistic of the mean over seeds, one for each seed.
+    """Return one value for each seed whose mean is a statistic of the mean over seeds, with the jackknife's spread.
 
-    Their mean and interval are those of the statistic. For a linear statistic they are its values for each seed.
-    A maximum or a correlation of means is so judged as one number with an interval, and noise within a seed does not
-    enlarge it as it does a mean of maxima.
+    The mean and the interval of these values are those of the statistic. For a linear statistic they are its values for
+    each seed. A maximum or a correlation of means is so judged as one number with an interval, and noise within a seed
+    does not enlarge it as it does a mean of maxima.
 
-        whole, without_k = statistic(mean over seeds), statistic(mean over all seeds but k)
-        pseudo-value k = n · whole - (n - 1) · without_k
+        whole = statistic(mean over seeds), without_k = statistic(mean over all seeds but k)
+        value k = whole + (n - 1) · (mean over seeds of without - without_k)
 
-    Source: Tukey 1958, "Bias and confidence in not-quite large samples".
+    Source: Tukey 1958, "Bias and confidence in not-quite large samples": the pseudo-values, without their correction of
+    the bias, which can leave the statistic's range.
 
     Args:
         statistic: a number for an array of the shape of one seed's values.
@@ -35,11 +36,11 @@ def jackknife(
     seeds, whole = len(values), statistic(np.mean(values, 0))
     if seeds == 1:
         return np.array([whole], np.float64)
-    without = [statistic(np.mean(np.delete(values, k, 0), 0)) for k in range(seeds)]
-    return seeds * whole - (seeds - 1) * np.array(without, np.float64)
+    without = np.array([statistic(np.mean(np.delete(values, k, 0), 0)) for k in range(seeds)], np.float64)
+    return whole + (seeds - 1) * (np.mean(without) - without)
 
 
-def largest(means: Float[np.ndarray, "*shape"]) -> float:
+def largest(means: Float[np.ndarray, "*shape"]) -> float | np.floating:
     """Return the largest absolute value: of seed means, the network that is worst.
 
     Example:
