@@ -210,17 +210,23 @@ def test_a_finite_population_gives_every_seed_its_own_order_and_no_image_twice()
     part = dataclasses.replace(
         datasets.load("cifar10", n=60, scaled=False), images=images, labels=np.arange(60, dtype=np.int32) % 10
     )
-    population = deep_bootstrap.drawn_from([part], pixels=4, endless=False)
+    population = deep_bootstrap.drawn_from([part], pixels=4)
     one, other = (population(seed)(jnp.arange(59), key=KEY) for seed in (1, 2))
     assert population(1).size == 59
     assert len(np.unique(np.asarray(one.images).reshape(59, -1), axis=0)) == 59
     assert np.any(np.asarray(one.labels) != np.asarray(other.labels))
     np.testing.assert_array_equal(np.sort(one.labels), np.sort(other.labels))
-    halves = [
-        deep_bootstrap.drawn_from([part], pixels=4, endless=False, classes=c)(0) for c in (range(5), range(5, 10))
-    ]
+    halves = [deep_bootstrap.drawn_from([part], pixels=4, classes=c)(0) for c in (range(5), range(5, 10))]
     assert [half.size for half in halves] == [30, 29]
     assert set(np.asarray(halves[1](jnp.arange(29), key=KEY).labels)) == set(range(5, 10))
+
+
+def test_a_deformed_population_is_made_once_and_shared_by_all_seeds():
+    parts = deep_bootstrap.collection("cifar10", 40)
+    one, other = (deep_bootstrap.drawn_from(parts, pixels=8, deformed=300)(seed) for seed in (1, 2))
+    assert one.size == other.size == 300
+    np.testing.assert_array_equal(one.generator.images, other.generator.images)
+    assert np.any(np.asarray(one.order) != np.asarray(other.order))
 
 
 def test_a_collection_goes_on_from_the_training_to_the_test_split(monkeypatch, unchecked_types):

@@ -68,31 +68,35 @@ def collection(name: str, images: int) -> list[Dataset]:
 
 
 def drawn_from(
-    parts: Sequence[Dataset], *, pixels: int, endless: bool, classes: Collection[int] = range(10)
-) -> Callable[[int], Generator]:
-    """Return `population(seed)`, the distribution of some classes of images.
+    parts: Sequence[Dataset], *, pixels: int, deformed: int = 0, classes: Collection[int] = range(10)
+) -> Callable[[int], Reordered]:
+    """Return `population(seed)`, images of some classes, each once, in an order of the seed.
 
     Args:
         parts: images and labels, as bytes.
         pixels: the side to which images are shrunk.
-        endless: True for random deformations of the images, without end. False for the images themselves, each once, in
-            an order of the seed; of equal images all but the first are left out.
+        deformed: how many random deformations of the images make up the population; 0 for the images themselves. Of
+            equal images all but the first are left out.
         classes: the labels to keep.
 
     Example:
-        >>> [drawn_from(collection("cifar10", 50), pixels=8, endless=endless)(0).size for endless in (True, False)]
-        [None, 50]
+        >>> [drawn_from(collection("cifar10", 50), pixels=8, deformed=n)(0).size for n in (0, 200)]
+        [50, 200]
     """
     images = np.concatenate([_resized(part.images, pixels) for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    if endless:
-        kept = np.isin(labels, list(classes))
-        world = deformations(images[kept].astype(np.float32) / 255, labels[kept])
-        return lambda seed: world
+    if deformed:
+        images, labels = _deformed(images, labels, deformed)
     _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
     first = np.sort(first)
     pool = Pool(jnp.asarray(images[first]), jnp.asarray(labels[first]))
     return functools.partial(reordered, pool, classes=classes)
+
+
+def _deformed(images: np.ndarray, labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first `count` deformations of these images, as bytes, and their labels."""
+    made = deformations(images.astype(np.float32) / 255, labels)(jnp.arange(count), key=jax.random.key(0))
+    return np.uint8(np.round(255 * np.clip(made.images, 0, 1))), np.asarray(made.labels)
 
 
 def _resized(images: np.ndarray, pixels: int) -> np.ndarray:
