@@ -54,6 +54,7 @@ def frame(worlds: Mapping[str, Mapping[int, Worlds]], quantity: Callable[[Worlds
     """Return a quantity of every seed (rows) and network (columns).
 
     Example:
+        >>> from deepphenomena.papers.deep_bootstrap import Errors, Worlds
         >>> errors = Errors(np.array([0.9, 0.2]), np.array([0.9, 0.0]))
         >>> both = Worlds(np.array([0, 10]), errors, errors, errors, {})
         >>> frame({"mlp": {7: both}}, lambda w: w.stopping_time).to_dict()
@@ -66,6 +67,7 @@ def censored(worlds: Mapping[str, Mapping[int, Worlds]]) -> Bool[np.ndarray, " s
     """Return whether some network of a seed has not fitted its training set, so that it has no stopping time.
 
     Example:
+        >>> from deepphenomena.papers.deep_bootstrap import Errors, Worlds
         >>> errors = Errors(np.array([0.9, 0.2]), np.array([0.9, 0.1]))
         >>> censored({"mlp": {7: Worlds(np.array([0, 10]), errors, errors, errors, {})}}).tolist()
         [True]
@@ -77,6 +79,7 @@ def until_stop(worlds: Mapping[str, Mapping[int, Worlds]]) -> Float[np.ndarray, 
     """Return the bootstrap errors up to the stopping time; 0 after the record at which some seed of a network stops.
 
     Example:
+        >>> from deepphenomena.papers.deep_bootstrap import Errors, Worlds
         >>> real, ideal = (Errors(np.array([0.9, soft, 0.1]), np.array([0.9, 0.0, 0.0])) for soft in (0.3, 0.2))
         >>> until_stop({"mlp": {7: Worlds(np.array([0, 10, 20]), real, ideal, real, {})}}).round(3).tolist()
         [[[0.0, 0.1, 0.0]]]
