@@ -12,7 +12,8 @@ The rules, in their order:
 * Its letters are the code points of a letter category that every face has, without those that Unicode composes of
   others. Of more than LETTERS, as many are taken at even distances.
 * A letter that looks like an earlier one of any script (correlation above ALIKE, both in their first face) is left out,
-  so that Latin A is no other class than Greek or Cyrillic A, and nothing crosses from training to testing.
+  so that Latin A is no other class than Greek or Cyrillic A. In other faces some letters still look like letters of
+  another split, such as Cherokee and Greek T; `few_shot.unlike` leaves them out.
 * Rendering i of a letter is in face number i · faces // 20, scaled to its bounding box, then turned, sheared, stretched
   and shifted a little at random: with few faces the renderings differ by this alone. 28 x 28, ink on paper 0, in
   LEVELS greys.

@@ -13,6 +13,7 @@ from deepphenomena import datasets, nets, training
 from deepphenomena.book import cards, claims
 from deepphenomena.nets.conv4 import Conv4
 from deepphenomena.papers import maml_anil
+from deepphenomena.runtime.errors import InputError
 from deepphenomena.tasks import few_shot
 
 SEEDS = 3
@@ -21,7 +22,7 @@ INNER = {"rate": 0.1, "steps": 3}
 
 @pytest.fixture(scope="module")
 def trained():
-    """(scores, parameters after a short ANIL training of three seeds, tasks of scripts never seen)."""
+    """(scores, parameters after a short ANIL training of three seeds, tasks of scripts never seen, untrained ones)."""
 
     def table(split):
         loaded = datasets.load("glyphs", split)
@@ -40,9 +41,9 @@ def trained():
         outer, initial, table("train"), members, optimizer=optax.adam(3e-3), steps=120,
         batch_fn=few_shot.task_batches(sample, count=4),
     )  # fmt: skip
-    test_table = table("test")
+    test_table = few_shot.unlike(table("test"), table("train"), most=0.85)
     tasks = jax.lax.map(lambda key: sample(test_table, key=key), jax.random.split(jax.random.key(9), 100))
-    return scores, after.parameters, tasks
+    return scores, after.parameters, tasks, initial
 
 
 def build(key):
@@ -62,7 +63,7 @@ def mask_of(parameters, adapting):
 
 def accuracies(trained, adapting):
     """Test accuracy of each seed in per cent where the inner loop adapts these parts."""
-    scores, parameters, tasks = trained
+    scores, parameters, tasks, _ = trained
     mask = mask_of(parameters, adapting)
 
     @jax.jit
@@ -76,16 +77,30 @@ def accuracies(trained, adapting):
     return np.array([accuracy(nets.member(parameters, k)) for k in range(SEEDS)])
 
 
-def test_a_mask_that_freezes_the_head_makes_the_freezing_claim_fail(trained):
-    claim = cards.load("maml_anil").claim("freezing_body")
+def test_the_freezing_claim_fails_with_a_frozen_head_and_in_an_untrained_network(trained):
+    claim = cards.load("maml_anil").claim("frozen_body")
     body = ["conv1", "conv2", "conv3", "conv4"]
-    free = accuracies(trained, [*body, "head"])
-    right, wrong = accuracies(trained, ["head"]), accuracies(trained, body)
-    head_claim = cards.load("maml_anil").claim("head_must_adapt")
-    for costs, body_holds, head_holds in ((free - right, True, False), (free - wrong, False, True)):
-        sample = claims.Sample(values=costs.tolist())
-        assert claims.judge(claim, sample, claim.expectation("quick")).holds is body_holds
-        assert claims.judge(head_claim, sample, head_claim.expectation("quick")).holds is head_holds
+    scores, _, tasks, initial = trained
+    untrained = (scores, initial, tasks, initial)
+    free, floor = accuracies(trained, [*body, "head"]), accuracies(untrained, [*body, "head"])
+    cases = {"body frozen": (trained, ["head"], True), "head frozen": (trained, body, False)}
+    cases["untrained, body frozen"] = (untrained, ["head"], False)
+    for name, (network, adapting, holds) in cases.items():
+        kept = (accuracies(network, adapting) - floor) / (free - floor)
+        judgement = claims.judge(claim, claims.Sample(values=kept.tolist()), claim.expectation("quick"))
+        assert judgement.holds is holds, name
+
+
+def test_classes_that_look_like_training_classes_are_left_out():
+    def table(split):
+        loaded = datasets.load("glyphs", split)
+        return few_shot.by_class(loaded.images, loaded.labels)
+
+    kept = few_shot.unlike(table("test"), table("train"), most=0.85)
+    assert len(kept) == 216
+    assert len(few_shot.unlike(table("test"), table("train"), most=0.999)) == 395
+    with pytest.raises(InputError, match="every class correlates"):
+        few_shot.unlike(kept, kept, most=0.5)
 
 
 def test_without_adaptation_accuracy_is_chance(trained):

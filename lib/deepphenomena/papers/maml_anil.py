@@ -11,11 +11,12 @@ learning or feature reuse?", section 4 (ANIL) and 5 (NIL).
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 from jax import lax
 from jaxtyping import Float, Int, Key, PyTree
@@ -169,16 +170,38 @@ def image_batches(
     return batch_fn
 
 
-def by_third(sources: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Tables with a column "step", without their first step, and the nearest third of training in a column "trained".
+def sheets(task: Task, *, ways: int, most: int = 5) -> dict[str, np.ndarray]:
+    """Sheets of pictures of a task, ink on white, for `figures.images`.
+
+    Each sheet has one image of each of the first `most` classes, below each other: "support 1", ..., "query 1", ...
 
     Example:
-        >>> by_third({"run": pd.DataFrame({"step": [0, 27, 54, 80]})})["run"]["trained"].tolist()
-        ['after a third', 'after two thirds', 'at the end']
+        >>> task = few_shot.Task(*[few_shot.Examples(jnp.zeros((6, 4, 4, 1)), jnp.tile(jnp.arange(3), 2))] * 2)
+        >>> sorted(sheets(task, ways=3)), sheets(task, ways=3)["query 2"].shape
+        (['query 1', 'query 2', 'support 1', 'support 2'], (12, 4))
     """
-    names = {1: "after a third", 2: "after two thirds", 3: "at the end"}
+    made = {}
+    for name, (x, _) in zip(("support", "query"), task, strict=True):
+        pictures = 1 - np.asarray(x)[..., 0].reshape(-1, ways, *x.shape[1:3])[:most, :most]
+        made |= {f"{name} {k + 1}": np.concatenate(of_classes) for k, of_classes in enumerate(pictures)}
+    return made
 
-    def third(frame):
-        return (3 * frame["step"] / frame["step"].max()).round().map(names)
 
-    return {title: frame.assign(trained=third).dropna(subset="trained") for title, frame in sources.items()}
+def layer_table(changed: Mapping[tuple[str, int], Sequence[Any]], layers: Sequence[str]) -> pd.DataFrame:
+    """Similarities of layers as a tidy table: trained, seed, layer, measure and similarity.
+
+    Args:
+        changed: {(stage of training, seed): (CCA of each layer, CKA of each layer, ...)}.
+        layers: their names.
+
+    Example:
+        >>> layer_table({("untrained", 0): ([0.9, 0.5], [1.0, 0.2])}, ["conv1", "head"])["similarity"].tolist()
+        [0.9, 0.5, 1.0, 0.2]
+    """
+    rows = [
+        (stage, seed, layer, measure, float(value))
+        for (stage, seed), similarities in changed.items()
+        for measure, of_layers in zip(("CCA", "CKA"), similarities, strict=False)
+        for layer, value in zip(layers, of_layers, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["trained", "seed", "layer", "measure", "similarity"])

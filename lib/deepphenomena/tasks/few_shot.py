@@ -67,6 +67,36 @@ def by_class(images: Float[Array, "n ..."], labels: Int[Array, " n"]) -> Float[A
     return jnp.asarray(images[order].reshape(len(counts), -1, *np.shape(images)[1:]))
 
 
+def unlike(
+    table: Float[Array, "classes examples ..."], others: Float[Array, "other examples_of_other ..."], *, most: float
+) -> Float[Array, "kept examples ..."]:
+    """Return the classes of `table` that do not look like a class of `others`.
+
+    Two classes look alike if their mean images have a correlation above `most`. The means are over all examples of a
+    class, for rendered letters over all faces.
+
+    Raises:
+        InputError: images of different sizes, or no class left.
+
+    Example:
+        >>> plus, minus = jnp.eye(3), 1 - jnp.eye(3)
+        >>> few_shot.unlike(jnp.stack([plus, minus])[:, None], plus[None, None], most=0.9).shape  # minus stays
+        (1, 1, 3, 3)
+    """
+
+    def shapes(images):
+        means = np.asarray(images).reshape(*np.shape(images)[:2], -1).mean(1)
+        means = means - means.mean(1, keepdims=True)
+        return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+
+    if np.shape(table)[2:] != np.shape(others)[2:]:
+        raise InputError(f"images of {np.shape(table)[2:]} and {np.shape(others)[2:]}: give both the same size")
+    kept = np.flatnonzero((shapes(table) @ shapes(others).T).max(1) <= most)
+    if not len(kept):
+        raise InputError(f"every class correlates with another by more than {most}; give a larger `most`")
+    return table[kept]
+
+
 def sample_task(
     images: Float[Array, "classes examples height width channels"],
     *,
