@@ -61,7 +61,7 @@ def test_list_names_chapters_presets_and_parameters(command):
     assert status == 0
     assert SLUG in out
     assert "presets: quick, full" in out
-    assert "-p widths=128,512" in out
+    assert "-p relu_widths=128,256" in out
 
 
 def test_run_writes_the_executed_notebook_and_prints_verdicts(command, tiny, tmp_path):
@@ -98,10 +98,10 @@ def test_record_keeps_the_record_and_stores_the_quick_outputs(command, tiny, tmp
         (["run", "../etc/passwd"], ["unknown chapter"]),
         (["run", SLUG, "--preset", "ful"], ["unknown preset", "did you mean 'full'"]),
         (["record", SLUG, "--preset", "smoke"], ["smoke", "not judged"]),
-        (["record", SLUG, "--preset", "full"], ["seeds 0 to 4", "attempt 1 used", "first_seed: 5", "--reuse-seeds"]),
+        (["record", SLUG, "--preset", "full"], ["seeds 300 to 307", "attempt 2 used", "first_seed: 903", "--reuse-seeds"]),
         (["record", SLUG, "--preset", "huge"], ["unknown preset", "full, paper, quick, smoke"]),
         (["run", SLUG, "-p", "sedes=3"], ["unknown parameter", "did you mean 'seeds'"]),
-        (["run", SLUG, "-p", "seeds=three"], ["seeds", "'three'", "a whole number", "seeds=3"]),
+        (["run", SLUG, "-p", "seeds=three"], ["seeds", "'three'", "a whole number", "seeds=5"]),
         (["run", SLUG, "-p", "seeds=0"], ["seeds", "out of bounds", "1 to 100"]),
         (["run", SLUG, "-p", "seeds"], ["name=value"]),
         (["run", SLUG, "-p", "conv_dataset=imagenet"], ["mnist, fashion_mnist, cifar10"]),
@@ -128,11 +128,11 @@ def test_what_a_person_got_wrong_is_one_line_before_any_kernel_starts(command, m
 def test_a_notebook_that_lacks_a_parameter_of_its_card_is_refused_before_the_run(command, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_papermill", lambda *_: pytest.fail("a kernel was started"))
     notebook = nbformat.read(tmp_path / "tiny.ipynb", as_version=4)
-    notebook.cells[0].source = notebook.cells[0].source.replace("\nwidths: list", "\nwidth: list")
+    notebook.cells[0].source = notebook.cells[0].source.replace("\nrelu_widths: list", "\nrelu_width: list")
     nbformat.write(notebook, tmp_path / "tiny.ipynb")
     status, _, err = command("run", SLUG)
     assert status == 2
-    assert "lacks 'widths'" in err
+    assert "lacks 'relu_widths'" in err
     assert f"deepphenomena parameters {SLUG}" in err
 
 

@@ -25,11 +25,11 @@ def outcome(made, name):
 
 
 def test_a_parameter_left_at_its_default_takes_the_presets_value():
-    names = namespace(preset="full", widths=[16, 32])
+    names = namespace(preset="full", relu_widths=[16, 32])
     made = start(SLUG, names)
     full = deepphenomena.cards.load(SLUG).values("full")
     assert made.preset == "full"
-    assert made.overrides == {"widths": [16, 32]}
+    assert made.overrides == {"relu_widths": [16, 32]}
     assert names["rates"] == full["rates"], "written back, for the cells below use the names themselves"
     assert list(made.seeds) == list(range(full["first_seed"], full["first_seed"] + full["seeds"]))
 
@@ -38,7 +38,7 @@ def test_a_parameter_left_at_its_default_takes_the_presets_value():
     ("changed", "words"),
     [
         ({"preset": "ful"}, ["unknown preset", "did you mean 'full'"]),
-        ({"widths": [8, "x"]}, ["widths", "str"]),
+        ({"relu_widths": [8, "x"]}, ["relu_widths", "str"]),
         ({"samples": 3}, ["samples", "out of bounds"]),
     ],
 )
@@ -50,8 +50,8 @@ def test_what_the_card_does_not_allow_is_refused(changed, words):
 
 def test_a_parameter_that_the_notebook_lacks_is_named_with_the_fix():
     names = namespace()
-    del names["widths"]
-    with pytest.raises(InputError, match=r"lacks the parameter 'widths'.*deepphenomena parameters"):
+    del names["relu_widths"]
+    with pytest.raises(InputError, match=r"lacks the parameter 'relu_widths'.*deepphenomena parameters"):
         start(SLUG, names)
 
 
