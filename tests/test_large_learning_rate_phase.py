@@ -46,9 +46,8 @@ def test_a_sweep_starts_every_rate_at_the_same_parameters(linear, batch):
     assert curvature_0 == linear.curvature(linear.initial(3), batch["x"])
     assert len(set(trained.losses[:, 0].tolist())) == 1
     assert np.nanmax(trained.losses[2]) > 1e3 > trained.losses[2, 0], "a linear model has no catapult"
-    np.testing.assert_allclose(
-        trained.losses[0], regimes.at_rate(0.5, linear, 3, batch, steps=60).losses, rtol=1e-5
-    )  # fmt: skip
+    alone = regimes.at_rate(0.5, linear, 3, batch, steps=60)
+    np.testing.assert_allclose(trained.losses[0], alone.losses, rtol=1e-5)
 
 
 def test_the_rate_decays_at_the_physical_time(linear, batch):
@@ -63,9 +62,8 @@ def test_the_rate_decays_at_the_physical_time(linear, batch):
 
 def test_a_linear_model_equals_its_linearization_wherever_it_is_expanded(linear, batch):
     optimizer = regimes.constant(1.0, linear.curvature(linear.initial(0), batch["x"]))
-    real, expanded = regimes.beside_linearization(
-        linear, linear.initial(1), batch, batch, optimizer=optimizer, steps=20
-    )  # fmt: skip
+    options = {"optimizer": optimizer, "steps": 20}
+    real, expanded = regimes.beside_linearization(linear, linear.initial(1), batch, batch, **options)
     assert real == expanded
 
 
