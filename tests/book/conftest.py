@@ -57,6 +57,11 @@ def browser():
         running.close()
 
 
+def _lost(request) -> bool:
+    """Whether a request failed. One that the browser dropped itself, an icon when the next page opens, did not."""
+    return request.failure != "net::ERR_ABORTED"
+
+
 @pytest.fixture
 def page(browser):
     """A fresh page that notes what went wrong on it (`page.faults`) and which addresses it asked (`page.asked`)."""
@@ -65,6 +70,6 @@ def page(browser):
         opened.faults, opened.asked = [], []
         opened.on("console", lambda line: opened.faults.append(line.text) if line.type == "error" else None)
         opened.on("pageerror", lambda error: opened.faults.append(str(error)))
-        opened.on("requestfailed", lambda request: opened.faults.append(f"failed: {request.url}"))
+        opened.on("requestfailed", lambda request: opened.faults.append(request.url) if _lost(request) else None)
         opened.on("request", lambda request: opened.asked.append(request.url))
         yield opened

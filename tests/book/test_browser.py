@@ -25,8 +25,6 @@ def names(pages) -> list[str]:
 def test_every_page_opens_without_an_error_and_asks_no_other_host(page, pages, address):
     for name in names(pages):
         page.goto(f"{address}/{name}", wait_until="networkidle")
-        # A font that is still on its way when the next page opens would count as lost.
-        page.evaluate("async () => { await window.MathJax?.startup?.promise; await document.fonts.ready }")
         assert not page.faults, f"{name}: {page.faults}"
     assert all(url.startswith((address + "/", "data:", "blob:")) for url in page.asked)
 
