@@ -28,6 +28,7 @@ SECONDS_TO_STOP = 15  # of a piece: an interrupted kernel needs some, the copy o
 # What the GPU machine has. Everything else that the library needs comes with the pack.
 ON_THE_MACHINE = ("jax", "numpy", "scipy", "optax", "flax", "orbax-checkpoint", "pandas", "seaborn")
 PACKED = ("_toc.yml", "chapters", "data/datasets.yaml", "data/embedded", "data/results", "lib", "LICENSE")
+_NOT_NEEDED = ("debugpy==",)  # only a debugger's, and large
 _COMMIT = "COMMIT"
 _LAUNCHER = """#!/bin/sh
 # Run a piece of the queue: ./run FOLDER [--chapter SLUG] [--seconds 540]. Status 0: done; 75: call it again.
@@ -79,6 +80,7 @@ def pack(folder: Path, *, python: str, platform: str) -> None:
     with tarfile.open(fileobj=BytesIO(content)) as archive:
         archive.extractall(folder, filter="data")
     missing = sorted(_closure(root, python, None) - _closure(root, python, ON_THE_MACHINE))
+    missing = [line for line in missing if not line.startswith(_NOT_NEEDED)]
     lines = [f"{line}\n" for line in (*missing, *_pins(root, "typing-extensions"))]  # the machine's may be too old
     _uv(
         "pip", "install", "--no-deps", "--target", folder / "site", "--python-version", python,
@@ -209,11 +211,11 @@ def _closure(root: Path, python: str, names: tuple[str, ...] | None) -> set[str]
         "pip", "compile", "--constraint", root / "requirements.lock", "--python-version", python, "--no-annotate",
         "--no-header", *source, given="\n".join(names or ()),
     )  # fmt: skip
-    return set(re.findall(r"^[a-z0-9-]+==[^ ;]+", lines, re.MULTILINE))
+    return set(re.findall(r"^[a-z0-9-]+==[^\s;]+", lines, re.MULTILINE))
 
 
 def _pins(root: Path, name: str) -> list[str]:
-    return re.findall(rf"^{name}==[^ ]+", (root / "requirements.lock").read_text(), re.MULTILINE)
+    return re.findall(rf"^{name}==[^\s;]+", (root / "requirements.lock").read_text(), re.MULTILINE)
 
 
 def _uv(*arguments: object, given: str = "") -> str:
