@@ -56,7 +56,8 @@ def colab(tmp_path_factory):
     kernel.parent.mkdir(parents=True)
     launch = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel.write_text(json.dumps({"argv": launch, "display_name": "Colab", "language": "python"}))
-    environment = os.environ | {
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = inherited | {
         "JUPYTER_PATH": str(folder / "jupyter"),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{(folder / 'clone.git').as_uri()}.insteadOf",
