@@ -96,6 +96,20 @@ def test_a_network_is_as_its_own_copy_and_not_as_a_fresh_one():
     assert (representations.similarities(one, fresh) < 0.999).any()
 
 
+def test_networks_of_two_widths_are_compared_by_name():
+    models = {name: nets.network(name, (16, 16, 3), 4, key=jax.random.key(0)) for name in ("cbr-tiny/16", "cbr-tiny/8")}
+    alike, images = representations.comparer(models), eyes(20)["x"]
+    for name, model in models.items():
+        _, parameters = nets.functional(model)
+        np.testing.assert_allclose(alike(name, parameters, parameters, images), 1, atol=1e-4)
+
+
+def test_the_gabor_fit_of_parameters_is_the_mean_over_their_first_filters():
+    _, parameters = nets.functional(sources.many_filters(3, 2, key=jax.random.key(0)))
+    expected = float(jnp.mean(gabor.fit(starts.first_kernel(parameters))))
+    assert starts.gabor_fit(parameters) == pytest.approx(expected)
+
+
 def test_curves_become_a_row_for_each_fine_tuning():
     curve = pd.DataFrame({"seed": 7, "start": ["a", "a", "b", "b"], "step": [0, 5, 0, 5], "auc": [0.5, 0.6, 0.7, 0.8]})
     found = tables.by_step({("net", "eyes", 7): tables.Tuned(curve, {}, {})})

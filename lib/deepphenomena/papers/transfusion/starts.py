@@ -109,6 +109,11 @@ def first_kernel(parameters: PyTree) -> Array:
     raise InputError("this network has no kernel in block 0")
 
 
+def gabor_fit(parameters: PyTree) -> float:
+    """Return the mean R² of the best Gabor function for each first filter, as in `gabor.fit`."""
+    return float(jnp.mean(gabor.fit(first_kernel(parameters))))
+
+
 def names(tree: PyTree) -> list[tuple[str, Array]]:
     """Return every tensor with its name, such as "blocks/0/convolution/kernel"."""
     return [(_name(path), leaf) for path, leaf in _paths(tree)]
