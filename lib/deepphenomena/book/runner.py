@@ -113,16 +113,17 @@ def store(executed: Path, chapter: Path, card: Card) -> None:
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
     fingerprint.stamp(notebook, card)
-    documents.write_whole(chapter, _lists_on_a_line(nbformat.writes(notebook)) + "\n")
+    documents.write_whole(chapter, text_of(notebook))
 
 
-def _lists_on_a_line(text: str) -> str:
+def text_of(notebook: nbformat.NotebookNode) -> str:
     """Return the JSON of a notebook with lists of numbers and short words on a line, not with one line for each."""
-    return re.sub(
+    on_a_line = re.sub(
         r'\[\n\s+((?:(?:"[^"\\\n]{0,40}"|[-+.\w]+)(?:,\n\s+)?)+)\n\s+\]',
         lambda found: f"[{re.sub(r',\n *', ', ', found[1])}]",
-        text,
+        nbformat.writes(notebook),
     )
+    return on_a_line + "\n"
 
 
 def changed(slug: str) -> list[str]:
