@@ -116,14 +116,16 @@ def store(executed: Path, chapter: Path, card: Card) -> None:
     documents.write_whole(chapter, text_of(notebook))
 
 
+_SHORT = r'(?:"[^"\\\n]{0,40}"|[-+.\w]+)'
+_FLAT = re.compile(rf"([\[{{])\n\s+((?:(?:{_SHORT}: )?{_SHORT}(?:,\n\s+)?)+)\n\s+([\]}}])")
+
+
 def text_of(notebook: nbformat.NotebookNode) -> str:
-    """Return the JSON of a notebook with lists of numbers and short words on a line, not with one line for each."""
-    on_a_line = re.sub(
-        r'\[\n\s+((?:(?:"[^"\\\n]{0,40}"|[-+.\w]+)(?:,\n\s+)?)+)\n\s+\]',
-        lambda found: f"[{re.sub(r',\n *', ', ', found[1])}]",
-        nbformat.writes(notebook),
+    """Return the JSON of a notebook with lists and objects of numbers and short words on a line of their own."""
+    return (
+        _FLAT.sub(lambda found: found[1] + re.sub(r",\n *", ", ", found[2]) + found[3], nbformat.writes(notebook))
+        + "\n"
     )
-    return on_a_line + "\n"
 
 
 def changed(slug: str) -> list[str]:
