@@ -454,6 +454,48 @@ def always_saved(monkeypatch):
     monkeypatch.setattr(driver, "CHECKPOINT_SECONDS", 0)
 
 
+def in_segments(data, **options):
+    """Four members: three end at their own steps, one diverges in the middle of an interval."""
+    members = grid(seed=range(4))
+    return training.train(
+        squared, {"w": jax.random.normal(jax.random.key(1), (4, 6))}, data, members, steps=np.array([20, 33, 50, 50]),
+        optimizer=tunable(optax.sgd, learning_rate=np.array([0.1, 0.2, 0.3, 3.0])), batch_fn=Epochs(5), stop_above=1e3,
+        recording=Recording(squared_on_held_out, data, every=20), description=None, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("smallest", [0, 4096])  # members on threads of their own, members side by side
+@pytest.mark.parametrize("longest", [1, 3, 7])
+def test_long_intervals_are_trained_in_segments_to_the_same_end(data, monkeypatch, smallest, longest):
+    monkeypatch.setattr(driver, "_SMALL_MEMBER", smallest)
+    whole = in_segments(data)
+    assert whole.recorded.tolist() == [0, 20, 40, 50]
+    assert whole.diverged.tolist() == [False, False, False, True]
+    assert 0 < whole.steps[3] < 20
+    monkeypatch.setattr(driver, "LONGEST_SEGMENT", longest)
+    assert equal(whole, in_segments(data))
+
+
+@pytest.mark.parametrize("smallest", [0, 4096])
+def test_a_training_resumes_within_an_interval(data, tmp_path, monkeypatch, always_saved, smallest):
+    monkeypatch.setattr(driver, "_SMALL_MEMBER", smallest)
+    monkeypatch.setattr(driver, "LONGEST_SEGMENT", 6)
+    whole, save, advanced = in_segments(data), checkpoints.Store.save, driver._advance_members
+
+    def save_then_stop(store, state, *, last=False):
+        save(store, state, last=last)
+        if state[0] == 6:  # two segments into the second interval
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping, pytest.raises(KeyboardInterrupt):
+        stopping.setattr(checkpoints.Store, "save", save_then_stop)
+        in_segments(data, checkpoint=tmp_path)
+    calls = []
+    monkeypatch.setattr(driver, "_advance_members", lambda *a, **k: calls.append(1) or advanced(*a, **k))
+    assert equal(whole, in_segments(data, checkpoint=tmp_path))
+    assert len(calls) == 12 - 6 - 1  # nobody has steps left in the third segment of the third interval
+
+
 def test_a_checkpoint_is_read_only_by_the_training_that_wrote_it(data, tmp_path, always_saved):
     options = {"optimizer": optax.sgd(0.1), "checkpoint": tmp_path / "kept", "members": grid(seed=[0])}
     done = training.train(squared, start(1), data, steps=4, **options)

@@ -31,6 +31,7 @@ from deepphenomena.training.trained import LOSS, Trained
 # their own, and batching their weights makes matrix products and convolutions slower.
 _SMALL_MEMBER = 4096
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints
+LONGEST_SEGMENT = 200  # steps of one call; between two calls a checkpoint can be written
 
 
 def train(
@@ -125,43 +126,46 @@ def _train_members(
     _check(parameters, members, steps, keys, values, batch_fn)
     samples = shuffled(batch_fn, data)
     limits = np.broadcast_to(np.asarray(steps, np.int32), members)
-    length = int(recording.every or limits.max())  # steps past a member's limit are skipped
+    interval = int(recording.every or limits.max())  # steps past a member's limit are skipped
+    segments = math.ceil(interval / LONGEST_SEGMENT)  # of an interval
+    length = math.ceil(interval / segments)
     keys = jax.random.split(jax.random.key(0), members) if keys is None else keys
 
     batched = _side_by_side(parameters, members)
     state, first = _begin_members(parameters, keys, values, recording, make, samples, batched)
     if LOSS in first:
         raise InputError(f"evaluate returns '{LOSS}', the name of the training loss; give it another name")
-    rounds = math.ceil(limits.max() / length)
-    losses = np.full((members, rounds * length), np.nan, np.float32)
+    rounds = math.ceil(limits.max() / interval)
+    losses = np.full((members, rounds * interval), np.nan, np.float32)
     metrics = {name: np.full((members, rounds + 1), np.nan, np.float32) for name in first}
     for name, of_members in first.items():
         metrics[name][:, 0] = of_members
 
     batch_size = batch_fn.batch_size if isinstance(batch_fn, Epochs) else None
-    identity = (limits, length, batch_size, values, data, parameters, jax.random.key_data(keys))
+    identity = (limits, interval, length, batch_size, values, data, parameters, jax.random.key_data(keys))
     store = checkpoints.Store(checkpoint, CHECKPOINT_SECONDS, identity)
     done, state, losses, metrics = store.restore((0, state, losses, metrics))
     with progress.bar(int(limits.sum()), description) as shown:
-        shown.update(int(np.minimum(limits, done * length).sum()))
-        for current in range(int(done), rounds):
-            active = _active(state, limits)
-            if not active.any():
-                break
-            new_losses, now, state = _advance_members(
-                state, active, data, values, limits, stop_above, recording,
-                loss=loss, make=make, batch_fn=batch_fn, length=length,
-            )  # fmt: skip
-            losses[:, current * length : (current + 1) * length] = new_losses
-            for name, of_members in now.items():
-                metrics[name][:, current + 1] = of_members
-            shown.update(int(np.clip(limits[active] - current * length, 0, length).sum()))
-            store.save((current + 1, state, losses, metrics), last=current + 1 == rounds)
+        for current in range(rounds * segments):
+            begun, segment = divmod(current, segments)
+            start, last = begun * interval, segment + 1 == segments
+            here = slice(start + segment * length, start + (interval if last else (segment + 1) * length))
+            chosen = _chosen(state, limits, start if last else here.stop)
+            if current >= done and chosen.any():
+                new_losses, now, state = _advance_members(
+                    state, chosen, data, values, np.minimum(limits, here.stop), stop_above,
+                    recording if last else Recording(), loss=loss, make=make, batch_fn=batch_fn, length=length,
+                )  # fmt: skip
+                losses[:, here] = new_losses[:, : here.stop - here.start]
+                for name, of_members in now.items():
+                    metrics[name][:, begun + 1] = of_members
+                store.save((current + 1, state, losses, metrics), last=current + 1 == rounds * segments)
+            shown.update(int(np.clip(limits - here.start, 0, here.stop - here.start).sum()))
     final = state if batched else _stack(state)
     return Trained(
         final.parameters,
         losses[:, : limits.max()],
-        np.minimum(np.arange(rounds + 1) * length, limits.max()),
+        np.minimum(np.arange(rounds + 1) * interval, limits.max()),
         metrics,
         np.asarray(final.step),
         np.asarray(final.diverged),
@@ -232,17 +236,17 @@ def _begin_members(parameters, keys, values, recording, make, samples, batched):
     return [state for state, _ in members], _stack([first for _, first in members])
 
 
-def _active(state: State | list[State], limits: Int[np.ndarray, " members"]) -> np.ndarray:
-    """Return which members have steps left."""
+def _chosen(state: State | list[State], limits: Int[np.ndarray, " members"], start: int) -> np.ndarray:
+    """Return which members have steps left or, if they took their last ones after `start`, are still to be measured."""
     members = [state] if isinstance(state, State) else state
     step, diverged = (
         np.concatenate([np.atleast_1d(getattr(member, name)) for member in members]) for name in ("step", "diverged")
     )
-    return (step < limits) & ~diverged
+    return ((step < limits) | (step > start)) & ~diverged
 
 
-def _advance_members(state, active, data, values, limits, stop_above, recording, **program):
-    """Return (losses (members, length), metrics (members,), state) after one segment of every active member."""
+def _advance_members(state, chosen, data, values, limits, stop_above, recording, **program):
+    """Return (losses (members, length), metrics (members,), state) after one segment of every chosen member."""
 
     def segment(state, values, limits, *, batched):
         state, losses = train_segment(state, data, values, limits, stop_above, batched=batched, **program)
@@ -251,14 +255,14 @@ def _advance_members(state, active, data, values, limits, stop_above, recording,
 
     if isinstance(state, State):
         state, losses, now = segment(state, values, jnp.asarray(limits), batched=True)
-        stopped = ~active | np.asarray(state.diverged)
+        stopped = ~chosen | np.asarray(state.diverged)
         return losses, {name: np.where(stopped, np.nan, of_members) for name, of_members in now.items()}, state
     losses = np.full((len(state), program["length"]), np.nan, np.float32)
     metrics: dict[str, np.ndarray] = {}
-    state, chosen = list(state), np.flatnonzero(active)
-    arguments = [(state[k], _take(values, k), limits[k]) for k in chosen]
+    state, indices = list(state), np.flatnonzero(chosen)
+    arguments = [(state[k], _take(values, k), limits[k]) for k in indices]
     trained = threads.each(lambda of_member: segment(*of_member, batched=False), arguments)
-    for k, (after, of_member, now) in zip(chosen, trained, strict=True):
+    for k, (after, of_member, now) in zip(indices, trained, strict=True):
         state[k], losses[k] = after, of_member
         for name, value in now.items():
             column = metrics.setdefault(name, np.full(len(state), np.nan, np.float32))

@@ -62,7 +62,7 @@ class Recording(NamedTuple):
     Attributes:
         evaluate: `evaluate(parameters, held_out)`, returns a dict of scalars.
         held_out: a pytree passed to `evaluate`.
-        every: steps between two evaluations; None evaluates only at the start and at the end. It is also the length of
+        every: steps between two evaluations; None evaluates only at the start and at the end. It sets the length of
             the compiled program: trainings with different `steps` and the same `every` share one program.
 
     Example:
