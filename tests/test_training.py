@@ -487,9 +487,10 @@ def test_a_training_resumes_within_an_interval(data, tmp_path, monkeypatch, alwa
         if state[0] == 6:  # two segments into the second interval
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as stopping, pytest.raises(KeyboardInterrupt):
-        stopping.setattr(checkpoints.Store, "save", save_then_stop)
+    monkeypatch.setattr(checkpoints.Store, "save", save_then_stop)
+    with pytest.raises(KeyboardInterrupt):
         in_segments(data, checkpoint=tmp_path)
+    monkeypatch.setattr(checkpoints.Store, "save", save)
     calls = []
     monkeypatch.setattr(driver, "_advance_members", lambda *a, **k: calls.append(1) or advanced(*a, **k))
     assert equal(whole, in_segments(data, checkpoint=tmp_path))
