@@ -20,14 +20,16 @@ SEEDS = 3
 INNER = {"rate": 0.1, "steps": 3}
 
 
+def table(split, shrink=1):
+    loaded = datasets.load("glyphs", split)
+    return few_shot.by_class(loaded.images[:, ::shrink, ::shrink], loaded.labels)
+
+
 @pytest.fixture(scope="module")
 def trained():
     """(scores, parameters after a short ANIL training of three seeds, tasks of scripts never seen, untrained ones)."""
 
-    def table(split):
-        loaded = datasets.load("glyphs", split)
-        return few_shot.by_class(loaded.images[:, ::2, ::2], loaded.labels)  # 14 x 14 for speed
-
+    small_train = table("train", shrink=2)  # 14 x 14 for speed
     definition = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
     members = training.grid(seed=range(SEEDS))
     initial = jax.jit(jax.vmap(lambda key: nnx.state(build(key))))(members.keys())
@@ -38,10 +40,10 @@ def trained():
     sample = functools.partial(few_shot.sample_task, ways=5, shots=1, queries=5)
     outer = maml_anil.meta_loss(loss_of(scores), mask=mask_of(initial, ["head"]), **INNER)
     after = training.train(
-        outer, initial, table("train"), members, optimizer=optax.adam(3e-3), steps=120,
+        outer, initial, small_train, members, optimizer=optax.adam(3e-3), steps=120,
         batch_fn=few_shot.task_batches(sample, count=4),
     )  # fmt: skip
-    test_table = few_shot.unlike(table("test"), table("train"), most=0.85)
+    test_table = few_shot.unlike(table("test", shrink=2), small_train, most=0.85)
     tasks = jax.lax.map(lambda key: sample(test_table, key=key), jax.random.split(jax.random.key(9), 100))
     return scores, after.parameters, tasks, initial
 
@@ -92,10 +94,6 @@ def test_the_freezing_claim_fails_with_a_frozen_head_and_in_an_untrained_network
 
 
 def test_classes_that_look_like_training_classes_are_left_out():
-    def table(split):
-        loaded = datasets.load("glyphs", split)
-        return few_shot.by_class(loaded.images, loaded.labels)
-
     kept = few_shot.unlike(table("test"), table("train"), most=0.85)
     assert len(kept) == 216
     assert len(few_shot.unlike(table("test"), table("train"), most=0.999)) == 395

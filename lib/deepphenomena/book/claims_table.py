@@ -66,7 +66,7 @@ def _sentence(claim: Claim, page: str) -> str:
 
 def _paper(claim: Claim, bound: Expectation) -> str:
     basis = "the paper's number" if claim.basis == "number" else "the paper's direction"
-    return f"{html.escape(claim.reported or 'no number')}{tables.small(f'bound: {bound}, from {basis}')}"
+    return f"{html.escape(claim.reported or 'no number reported')}{tables.small(f'bound: {bound}, from {basis}')}"
 
 
 def _runs(
