@@ -136,7 +136,9 @@ def bytes_of_outputs(notebook):
 @pytest.mark.parametrize("slug", SLUGS)
 def test_stored_outputs_are_small(slug):
     size = bytes_of_outputs(read(slug))
-    assert size <= LARGEST_OUTPUTS, f"{size / 1000:.0f} kB; keep fewer steps (every=...), draw fewer facets, no photograph at full size"
+    assert size <= LARGEST_OUTPUTS, (
+        f"{size / 1000:.0f} kB; keep fewer steps (every=...), draw fewer facets, no photograph at full size"
+    )
 
 
 def test_outputs_that_are_too_large_are_noticed():
