@@ -1,5 +1,7 @@
 """The gate for numbers: what callers pass is computed right or refused in one line, never counted as something else."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +36,7 @@ def refusal(gate, value):
     return ""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "200")), deadline=None)
 @given(value=ODD)
 def test_any_value_is_a_number_or_refused_in_one_line(value):
     for gate in (numbers.array, numbers.floats, numbers.whole, numbers.pair, numbers.check_variance):

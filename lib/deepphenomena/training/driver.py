@@ -12,6 +12,7 @@ from jaxtyping import Int, Key, PyTree
 from deepphenomena.runtime import progress, threads
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.training import checkpoints
+from deepphenomena.training.identity import program_digest
 from deepphenomena.training.labels import Grid
 from deepphenomena.training.scan import (
     BatchFunction,
@@ -138,8 +139,16 @@ def _train_members(
     for name, of_members in first.items():
         metrics[name][:, 0] = of_members
 
-    batch_size = batch_fn.batch_size if isinstance(batch_fn, Epochs) else None
-    identity = (limits, length, batch_size, values, data, parameters, jax.random.key_data(keys))
+    of_one = (state, values, limits) if batched else (state[0], _take(values, 0), limits[0])
+    traced = jax.tree.map(_described, (of_one[0], data, recording.held_out, *of_one[1:], stop_above))
+
+    def identity():
+        program = functools.partial(_one_segment, batched=batched, evaluate=recording.evaluate, loss=loss, make=make,
+                                    batch_fn=batch_fn, length=length)  # fmt: skip
+        digest = program_digest(program, *traced)
+        arrays = (limits, length, stop_above, values, data, parameters, recording.held_out, jax.random.key_data(keys))
+        return arrays, np.frombuffer(bytes.fromhex(digest), np.uint8), np.frombuffer(jax.__version__.encode(), np.uint8)
+
     store = checkpoints.Store(checkpoint, CHECKPOINT_SECONDS, identity)
     done, state, losses, metrics = store.restore((0, state, losses, metrics))
     with progress.bar(int(limits.sum()), description) as shown:
@@ -189,6 +198,17 @@ def train_segment(state, data, values, limits, stop_above, *, batched, **program
     segment = functools.partial(advance, **program)
     segment = jax.vmap(segment, (0, None, 0, 0, None)) if batched else segment
     return segment(state, data, values, limits, stop_above)
+
+
+def _described(leaf) -> jax.ShapeDtypeStruct:
+    """Return the shape and type of a leaf, which are the same for a new and for a restored state."""
+    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
+
+
+def _one_segment(state, data, held_out, values, limits, stop_above, *, batched, evaluate, **program):
+    """Return all that a segment computes, from which the identity of a training is traced."""
+    after = train_segment(state, data, values, limits, stop_above, batched=batched, **program)
+    return after, evaluated(after[0].parameters, held_out, evaluate=evaluate, batched=batched)
 
 
 def _side_by_side(parameters: PyTree, members: int) -> bool:
