@@ -13,6 +13,7 @@ from deepphenomena.runtime import documents, paths, text
 from deepphenomena.runtime.errors import InputError, shown, unknown
 
 Slug = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Part = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$")]  # a folder, and part of addresses
 
 QUICK = "quick"  # the preset without overrides: the card's defaults
 SMOKE = "smoke"  # the preset that only checks that every line runs; it is never judged
@@ -72,7 +73,7 @@ class Card(_Declared):
 
     slug: Slug
     title: str
-    part: str
+    part: Part
     summary: str
     draft: bool = False
     paper: Paper
