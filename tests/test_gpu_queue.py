@@ -15,14 +15,14 @@ ENTRY = Entry("some_chapter", "paper", None)
 COUNTING = """
 import os, pathlib, sys, time
 cache, out = pathlib.Path(os.environ["DEEPPHENOMENA_CACHE"]), pathlib.Path(sys.argv[1])
-training = cache / "checkpoints" / "run" / "training"
+run = cache / "checkpoints" / "run"
 for count in range(4):
-    saved = training / str(count)
+    saved = run / str(count)
     if saved.exists():
         continue
     time.sleep(0.5)
     saved.mkdir(parents=True)
-    (saved / "_CHECKPOINT_METADATA").touch()
+    (saved / "checkpoint").touch()
 out.write_text("{}")
 """
 
@@ -51,7 +51,7 @@ def test_a_run_goes_on_in_the_next_piece_and_is_done_once(pieces, tmp_path):
     done, reports = pieces(COUNTING, seconds=1.7)
     assert not done
     assert "stopped" in reports[0]
-    saved = len(list(tmp_path.glob("cache/checkpoints/run/training/*")))
+    saved = len(list(tmp_path.glob("cache/checkpoints/run/*")))
     assert 1 <= saved < 4
     started = time.monotonic()
     assert pieces(COUNTING, seconds=30)[0]

@@ -98,7 +98,7 @@ def test_the_summary_leaves_the_verdict_of_what_is_timed_to_the_machine(made):
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ("not json", "not a notebook"),
+        ("not json", "not valid JSON"),
         ("{}", "not a notebook"),
         (json.dumps(notebook()), "no record"),
         (json.dumps(notebook({"slug": "x"})), "missing"),

@@ -285,7 +285,9 @@ def test_a_result_that_went_with_its_worker_is_made_again_and_only_a_lost_schedu
 ):
     (task,) = sweeps.tasks(SLUG)
     client = types.SimpleNamespace(
-        status="running", submit=lambda run, task, out, key, pure: Passing(task.key, *states)
+        status="running",
+        submit=lambda run, task, out, key, pure: Passing(task.key, *states),
+        scheduler_info=lambda: {"workers": {"tcp://127.0.0.1:1": {}}},
     )
     if lost:
         with pytest.raises(RunError, match="scheduler was lost"):

@@ -15,7 +15,7 @@ import pytest
 from deepphenomena import training
 from deepphenomena.runtime import compilation, threads
 from deepphenomena.runtime.errors import InputError
-from deepphenomena.training import Epochs, Recording, checkpoints, driver, grid, tunable
+from deepphenomena.training import Epochs, Recording, checkpoints, driver, grid, placement, tunable
 
 
 def squared(parameters, batch):
@@ -184,9 +184,9 @@ def train():
 assert jax.device_count() == 8
 sharded = train()
 assert len(sharded.parameters["w"].sharding.device_set) == 8
-spread, driver._spread = driver._spread, lambda state, members: state
+spread, placement.spread = placement.spread, lambda state, members: state
 batched = train()
-driver._side_by_side = lambda parameters, members: False
+placement.side_by_side = lambda parameters, members: False
 looped = train()
 for other in (batched, looped):
     for a, b in zip(jax.tree.leaves(sharded), jax.tree.leaves(other), strict=True):
@@ -467,7 +467,7 @@ def in_segments(data, **options):
 @pytest.mark.parametrize("smallest", [0, 4096])  # members on threads of their own, members side by side
 @pytest.mark.parametrize("longest", [1, 3, 7])
 def test_long_intervals_are_trained_in_segments_to_the_same_end(data, monkeypatch, smallest, longest):
-    monkeypatch.setattr(driver, "_SMALL_MEMBER", smallest)
+    monkeypatch.setattr(placement, "_SMALL_MEMBER", smallest)
     whole = in_segments(data)
     assert whole.recorded.tolist() == [0, 20, 40, 50]
     assert whole.diverged.tolist() == [False, False, False, True]
@@ -478,7 +478,7 @@ def test_long_intervals_are_trained_in_segments_to_the_same_end(data, monkeypatc
 
 @pytest.mark.parametrize("smallest", [0, 4096])
 def test_a_training_resumes_within_an_interval(data, tmp_path, monkeypatch, always_saved, smallest):
-    monkeypatch.setattr(driver, "_SMALL_MEMBER", smallest)
+    monkeypatch.setattr(placement, "_SMALL_MEMBER", smallest)
     monkeypatch.setattr(driver, "LONGEST_SEGMENT", 6)
     whole, save, advanced = in_segments(data), checkpoints.Store.save, driver._advance_members
 

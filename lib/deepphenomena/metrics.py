@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.errors import InputError
 
 __all__ = ["Interval", "auc_interval", "roc_auc", "steps_to_reach"]
@@ -40,22 +41,25 @@ def roc_auc(
     """Compute the exact area under the ROC curve of each task, `(*tasks,)`. Works inside jit and vmap.
 
     Pairs are counted in integers, so the result does not depend on the order of the cases. A strictly increasing map of
-    the scores leaves it unchanged, unless rounding makes two scores equal. NaN if a task lacks one of the classes or a
-    score is NaN.
+    the scores leaves it unchanged, unless rounding makes two scores equal. NumPy scores of 64 bits are compared in 64
+    bits. NaN if a task lacks one of the classes, or a score is NaN, or, inside jit, a label is neither 0 nor 1.
 
     Args:
         scores: larger for cases that are more likely positive.
         labels: 1 or true for a positive case, 0 or false for a negative one.
 
     Raises:
-        InputError: for different shapes, no cases, or more than 65,000.
+        InputError: for different shapes, no cases, more than 65,000, or labels other than 0 and 1.
 
     Example:
         >>> float(metrics.roc_auc(jnp.asarray([0.1, 0.4, 0.35, 0.8]), jnp.asarray([0, 0, 1, 1])))
         0.75
     """
-    scores, labels = _checked(scores, labels)
-    return _areas(scores.reshape(len(scores), -1), labels.reshape(len(labels), -1)).reshape(scores.shape[1:])
+    scores, positive = _checked(scores, labels)
+    areas = _areas(scores.reshape(len(scores), -1), positive.reshape(len(positive), -1)).reshape(scores.shape[1:])
+    if numbers.known(labels):
+        return areas
+    return jnp.where(jnp.all(_is_binary(jnp.asarray(labels)), axis=0), areas, jnp.nan)
 
 
 @jax.jit
@@ -108,6 +112,7 @@ def auc_interval(
         >>> float(metrics.auc_interval(scores, labels, key=jax.random.key(0), resamples=100).auc)
         0.75
     """
+    resamples = numbers.whole("resamples", resamples)
     if resamples < 2 or not 0 < confidence < 1:
         raise InputError(
             f"interval from {resamples} resamples at confidence {confidence:g}: give 2 or more, and between 0 and 1"
@@ -163,7 +168,9 @@ def steps_to_reach(
         >>> float(metrics.steps_to_reach(np.asarray([0, 10, 20]), np.asarray([0.1, 0.5, 0.9]), 0.7))
         15.0
     """
-    steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
+    steps, values = (
+        np.asarray(numbers.array(name, given), np.float64) for name, given in (("steps", steps), ("curves", values))
+    )
     if steps.ndim != 1 or not len(steps) or values.shape[-1:] != steps.shape or np.any(np.diff(steps) <= 0):
         raise InputError(f"steps {steps.shape} and curves {values.shape}: give increasing steps, and a value for each")
     reached = values >= threshold
@@ -177,9 +184,26 @@ def steps_to_reach(
 
 
 def _checked(scores, labels):
-    scores, labels = jnp.asarray(scores), jnp.asarray(labels)
+    """Return scores whose order JAX keeps, and which cases are positive."""
+    scores, labels = numbers.array("scores", scores), numbers.array("labels", labels)
     if scores.shape != labels.shape or scores.ndim < 1 or not 1 <= len(scores) <= _LARGEST:
         raise InputError(
             f"scores {scores.shape} and labels {labels.shape}: give both one shape, cases first, at most {_LARGEST}"
         )
-    return scores, labels.astype(bool)
+    if numbers.known(labels) and not (binary := _is_binary(np.asarray(labels))).all():
+        odd = np.asarray(labels)[~binary].ravel()[0]
+        raise InputError(
+            f"label {odd}: labels are 0 or 1; leave out uncertain and missing cases, and make a task of each class"
+        )
+    return jnp.asarray(_ranks(scores) if numbers.narrowed(scores) else scores), jnp.asarray(labels == 1)
+
+
+def _is_binary(labels):
+    return (labels == 0) | (labels == 1)
+
+
+def _ranks(scores):
+    """Return the ranks of 64-bit scores within each task, which float32 holds exactly. NaN stays NaN."""
+    columns = scores.reshape(len(scores), -1)
+    ranks = [np.unique(column, return_inverse=True)[1].astype(np.float32) for column in columns.T]
+    return np.where(np.isnan(scores), np.float32(np.nan), np.stack(ranks, 1).reshape(scores.shape))

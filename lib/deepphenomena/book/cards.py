@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
-import yaml
 
 from deepphenomena.book.claims import Check, Claim
 from deepphenomena.book.paper import Coverage, Paper
 from deepphenomena.book.parameters import Parameter, Rule, Value
-from deepphenomena.runtime import documents, paths
-from deepphenomena.runtime.errors import InputError, unknown
+from deepphenomena.runtime import documents, paths, text
+from deepphenomena.runtime.errors import InputError, shown, unknown
 
 Slug = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Part = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$")]  # a folder, and part of addresses
 
 QUICK = "quick"  # the preset without overrides: the card's defaults
 SMOKE = "smoke"  # the preset that only checks that every line runs; it is never judged
@@ -27,7 +27,7 @@ _NEW_IN_THIS_EDITION = {
 
 
 class _Declared(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Precision(_Declared):
@@ -73,7 +73,7 @@ class Card(_Declared):
 
     slug: Slug
     title: str
-    part: str
+    part: Part
     summary: str
     draft: bool = False
     paper: Paper
@@ -118,7 +118,9 @@ class Card(_Declared):
                     self.parameters[name].check(value)
                 except ValueError as problem:
                     allowed = self.parameters[name].allowed
-                    raise ValueError(f"preset '{preset}' sets {name} to {value!r}: {problem}; give {allowed}") from None
+                    raise ValueError(
+                        f"preset '{preset}' sets {name} to {shown(value)}: {problem}; give {allowed}"
+                    ) from None
         for rule in self.rules:
             for name in rule.names:
                 if name not in self.parameters:
@@ -175,19 +177,19 @@ class Card(_Declared):
             rule.check(chosen, self.slug)
         return chosen
 
-    def parse(self, name: str, text: str) -> Value:
+    def parse(self, name: str, written: str) -> Value:
         """Parse the value of a parameter from the command line. Raise InputError as `values` does."""
         if name not in self.parameters:
             raise unknown(f"parameter of {self.slug}", name, self.parameters)
         try:
-            return self.parameters[name].parse(text)
+            return self.parameters[name].parse(written)
         except ValueError as problem:
-            raise self._refusal(name, text, problem) from None
+            raise self._refusal(name, written, problem) from None
 
     def _refusal(self, name: str, value: Any, problem: ValueError) -> InputError:
         parameter = self.parameters[name]
         return InputError(
-            f"parameter '{name}' of {self.slug} cannot be {value!r}: {problem}; "
+            f"parameter '{name}' of {self.slug} cannot be {shown(value)}: {problem}; "
             f"give {parameter.allowed}, for example {name}={parameter.default}"
         )
 
@@ -212,7 +214,7 @@ def load(slug: str) -> Card:
 
 def read(file: Path) -> Card:
     """Return the card in a YAML file. Raise InputError with the file, the key and the fix if it is invalid."""
-    return _parse(file, file.read_text(encoding="utf-8"))
+    return _parse(file, text.read(file, f"card {file.name}"))
 
 
 def _paths() -> dict[str, Path]:
@@ -220,12 +222,10 @@ def _paths() -> dict[str, Path]:
 
 
 @functools.lru_cache
-def _parse(file: Path, text: str) -> Card:
+def _parse(file: Path, written: str) -> Card:
+    content = text.from_yaml(written, f"card {file.name}")
     try:
-        content = yaml.load(text, documents.UniqueKeyLoader)
         card = Card.model_validate(content)
-    except yaml.YAMLError as error:
-        raise InputError(f"card {file.name}: not valid YAML: {' '.join(str(error).split())}") from None
     except pydantic.ValidationError as error:
         raise InputError(f"card {file.name}: {_explain(error, content)}") from None
     if (card.slug, card.part) != (file.stem, file.parent.name):

@@ -43,7 +43,7 @@ class CheckVerdict(enum.StrEnum):
 
 
 class _Declared(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Expectation(_Declared):

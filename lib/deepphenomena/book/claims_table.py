@@ -58,6 +58,7 @@ def claim_row(
 
 def _sentence(claim: Claim, page: str) -> str:
     sentence = html.escape(claim.claim)
+    page = html.escape(page)
     linked = f'<a href="{page}#claim-{claim.id}">{sentence}</a>' if page else sentence
     where = claim.where + ("; not checked against a source" if claim.unverified else "")
     tested = f'<br><small><a href="{page}#measures-{claim.id}">how tested</a></small>'
@@ -147,7 +148,7 @@ def coverage_html(card: Card) -> str:
 def _tested(item) -> str:
     if item.not_attempted:
         return f"not attempted: {html.escape(item.not_attempted)}"
-    return ", ".join(f'<a href="#claim-{claim}"><code>{claim}</code></a>' for claim in item.claims)
+    return ", ".join(f'<a href="#claim-{name}"><code>{name}</code></a>' for name in map(html.escape, item.claims))
 
 
 def claims_text(card: Card, record: Record) -> str:

@@ -3,20 +3,25 @@
 Each command imports its dependencies when it runs, so that help, version and usage errors appear immediately.
 """
 
+import os
 import signal
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from deepphenomena import __version__
-from deepphenomena.runtime.errors import InputError, RunError
+from deepphenomena.runtime.errors import InputError, RunError, one_line
 
 if TYPE_CHECKING:
     from deepphenomena.book.parameters import Value
 
 _SECONDS_TO_STOP = 10  # more than a kernel needs to shut down
+_DEBUG = "DEEPPHENOMENA_DEBUG"  # set it to 1 to see tracebacks
+_UNFORESEEN = 70  # the status of a fault of this program; EX_SOFTWARE of sysexits.h
 _TRY_AGAIN = 75  # the status of a piece that leaves work for the next one; EX_TEMPFAIL of sysexits.h
 
 
@@ -232,9 +237,15 @@ def _literal(value: "Value") -> str:
 
 
 def main() -> None:
-    """Run the command. Exit with status 2 and one line for user errors, 1 for failed runs, 130 for Ctrl-C."""
+    """Run the command.
+
+    Exit with status 2 and one line for user errors, 1 for failed runs, 130 for Ctrl-C, and 70 for a fault of the
+    program, whose traceback is kept in a file. DEEPPHENOMENA_DEBUG=1 shows every traceback.
+    """
+    _accept_any_terminal()
     signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGALRM, _interrupt)
+    if hasattr(signal, "SIGALRM"):  # Windows has none
+        signal.signal(signal.SIGALRM, _interrupt)
     try:
         command(standalone_mode=False)
     except InputError as error:
@@ -244,16 +255,47 @@ def main() -> None:
     except click.ClickException as error:
         _fail(f"{error.format_message()} See 'deepphenomena --help'.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        signal.alarm(0)
+        _alarm(0)
         _fail("interrupted: no file is incomplete; the same command resumes from its last checkpoint", 130)
+    except BrokenPipeError:  # the reader of a pipe, for example `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        _fail(f"{type(error).__name__}: {error}; this is a fault of the program{_kept_traceback()}", _UNFORESEEN)
+
+
+def _kept_traceback() -> str:
+    """Write the traceback of the current exception to a file; return where it is, as part of a sentence."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="deepphenomena-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(traceback.format_exc())
+    except OSError:
+        return f"; {_DEBUG}=1 shows its traceback"
+    return f". Report it with {file.name}"
+
+
+def _accept_any_terminal() -> None:
+    """Replace signs that the terminal's encoding lacks, instead of failing on them."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _interrupt(*_: Any) -> None:
     """Interrupt now and again after some seconds: an interrupt inside a destructor or a callback is lost."""
-    signal.alarm(_SECONDS_TO_STOP)
+    _alarm(_SECONDS_TO_STOP)
     raise KeyboardInterrupt
 
 
+def _alarm(seconds: int) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
 def _fail(message: str, status: int) -> None:
-    click.echo(f"deepphenomena: {message}", err=True)
+    if os.environ.get(_DEBUG) == "1":
+        traceback.print_exc()
+    click.echo(f"deepphenomena: {one_line(message)}", err=True)
     sys.exit(status)

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from deepphenomena.book import cards, records
 from deepphenomena.book.cards import Card
 from deepphenomena.book.provenance import package_version
-from deepphenomena.runtime import paths
+from deepphenomena.runtime import paths, text
 
 KEY = "deepphenomena"  # in the metadata of a notebook
 MODULES = "modules"  # in the metadata of the output with a record
@@ -50,7 +50,28 @@ def fingerprint(notebook: NotebookNode, card: Card) -> dict[str, str]:
         "mutations": _digest(_mutations(card)),
         "library": _digest({name: _code(_source(name)) for name in _modules(notebook)}),
         "data": _digest(_data(card.datasets)),
-        "versions": _digest([platform.python_version_tuple()[:2], {name: package_version(name) for name in PACKAGES}]),
+        "versions": _versions(),
+    }
+
+
+def run_key(notebook: Path, card: Card, preset: str, values: dict[str, Any]) -> str:
+    """Return a digest of everything that the result of a run depends on, before it: its checkpoints carry this name.
+
+    It covers the code of the notebook, the card, the parameters, the data, and this library as it lies on the disk,
+    committed or not, with the versions of the numerical stack.
+    """
+    content = text.from_json(text.read(notebook, f"notebook {notebook}"), f"notebook {notebook}")
+    cells = [_code("".join(cell["source"])) for cell in content["cells"] if cell["cell_type"] == "code"]
+    return _digest([preset, values, cells, card.model_dump(mode="json"), _data(card.datasets), library_state()])
+
+
+def library_state() -> dict[str, str]:
+    """Return digests of the source of this library and of the versions of the numerical stack."""
+    package = Path(paths.__file__).parents[1]
+    sources = {str(file.relative_to(package)): file.read_bytes() for file in sorted(package.rglob("*.py"))}
+    return {
+        "library": _digest({name: hashlib.sha256(source).hexdigest() for name, source in sources.items()}),
+        "versions": _versions(),
     }
 
 
@@ -63,6 +84,10 @@ def changed(notebook: NotebookNode, card: Card) -> list[str]:
     """Return the keys of `fingerprint` that have changed since the outputs of the notebook were stored."""
     stored = notebook.metadata.get(KEY, {}).get("fingerprint", {})
     return [name for name, digest in fingerprint(notebook, card).items() if stored.get(name) != digest]
+
+
+def _versions() -> str:
+    return _digest([platform.python_version_tuple()[:2], {name: package_version(name) for name in PACKAGES}])
 
 
 def _modules(notebook: NotebookNode) -> list[str]:

@@ -26,7 +26,7 @@ PRESET = "paper"  # the preset that wants a GPU
 PIECE_SECONDS = 540
 SECONDS_TO_STOP = 15  # of a piece: an interrupted kernel needs some, the copy of the folder too
 # What the GPU machine has. Everything else that the library needs comes with the pack.
-ON_THE_MACHINE = ("jax", "numpy", "scipy", "optax", "flax", "orbax-checkpoint", "pandas", "seaborn")
+ON_THE_MACHINE = ("jax", "numpy", "scipy", "optax", "flax", "pandas", "seaborn")
 PACKED = ("_toc.yml", "chapters", "data/datasets.yaml", "data/embedded", "data/results", "lib", "LICENSE")
 _NOT_NEEDED = ("debugpy==",)  # only a debugger's, and large
 _COMMIT = "COMMIT"
@@ -123,7 +123,7 @@ def run(
         if status == 0:
             report(f"{entry.slug}: finished, {spent} in this piece")
             continue
-        report(f"{entry.slug}: stopped after {spent}, {len(_saved(cache) - before)} checkpoints written in this piece")
+        report(f"{entry.slug}: stopped after {spent}, {len(_saved(cache) - before)} trainings saved in this piece")
         return False
     return True
 
@@ -199,8 +199,8 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 def _saved(cache: Path) -> set[tuple[str, int]]:
-    """Return the finished checkpoints of all trainings: (folder, time)."""
-    finished = cache.glob("checkpoints/*/*/*/_CHECKPOINT_METADATA")
+    """Return the checkpoints of all trainings: (folder, time)."""
+    finished = cache.glob("checkpoints/*/*/checkpoint")
     return {(str(file.parent), file.stat().st_mtime_ns) for file in finished}
 
 

@@ -44,18 +44,20 @@ def write(slug: str, *, paper: str, part: str) -> Path:
         number = arxiv_number(re.sub("^arxiv:", "", paper.strip(), flags=re.IGNORECASE))
     except ValueError as problem:
         raise InputError(f"paper: {problem}; give for example --paper arXiv:1806.05393") from None
-    words = {"SLUG": slug, "PART": part, "ARXIV": number, "YEAR": f"20{number[:2]}"}
+    words = {"slug": slug, "part": part, "arxiv": number}
     card = root / "chapters" / part / f"{slug}.yaml"
-    write_whole(card.with_suffix(".ipynb"), _filled("notebook.ipynb", words))
-    write_whole(card.with_suffix(".mutations.yml"), _filled("mutations.yml", words))
+    write_whole(card.with_suffix(".ipynb"), filled("notebook.ipynb", **words))
+    write_whole(card.with_suffix(".mutations.yml"), filled("mutations.yml", **words))
     write_whole(root / "_toc.yml", _with_chapter((root / "_toc.yml").read_text(encoding="utf-8"), part, slug))
     references = (root / "references.bib").read_text(encoding="utf-8")
-    write_whole(root / "references.bib", f"{references.rstrip()}\n\n{_filled('reference.bib', words)}")
-    write_whole(card, _filled("card.yaml", words))
+    write_whole(root / "references.bib", f"{references.rstrip()}\n\n{filled('reference.bib', **words)}")
+    write_whole(card, filled("card.yaml", **words))
     return card
 
 
-def _filled(name: str, words: dict[str, str]) -> str:
+def filled(name: str, *, slug: str, part: str, arxiv: str) -> str:
+    """Return a file of the template for a chapter."""
+    words = {"SLUG": slug, "PART": part, "ARXIV": arxiv, "YEAR": f"20{arxiv[:2]}"}
     text = (_TEMPLATE / name).read_text(encoding="utf-8")
     return re.sub("|".join(words), lambda found: words[found[0]], text)
 

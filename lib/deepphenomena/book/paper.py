@@ -45,7 +45,7 @@ class Paper(_Declared):
     venue: str
     bibtex: str
     arxiv: str | None = None
-    url: str | None = None
+    url: str | None = pydantic.Field(default=None, pattern=r"^https?://[^\s<>\"']+$")
 
     @pydantic.field_validator("arxiv")
     @classmethod

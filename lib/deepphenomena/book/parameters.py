@@ -5,19 +5,21 @@ import re
 from typing import Any, Literal
 
 import pydantic
-import yaml
 
-from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime import text
+from deepphenomena.runtime.errors import InputError, shown
 
 Value = bool | int | float | str | list[int] | list[float] | list[str]
 
 _PYTHON_TYPES = {"int": int, "float": float, "str": str, "bool": bool}
+_KINDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
+_LONGEST = 1000  # characters of a text
 
 
 class Parameter(pydantic.BaseModel):
     """One parameter: a literal with type, unit and help. Bounds and choices apply to each element of a list."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     default: Value
     type: Literal["int", "float", "str", "bool", "list[int]", "list[float]", "list[str]"]
@@ -32,9 +34,8 @@ class Parameter(pydantic.BaseModel):
     @property
     def allowed(self) -> str:
         """The allowed values, as text."""
-        kind = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
         element = self.type.removeprefix("list[").removesuffix("]")
-        words = f"a list, each {kind[element]}" if self.type.startswith("list") else kind[self.type]
+        words = f"a list, each {_KINDS[element]}" if self.type.startswith("list") else _KINDS[self.type]
         if self.choices:
             words += f", one of {', '.join(self.choices)}"
         if self.minimum is not None and self.maximum is not None:
@@ -59,11 +60,19 @@ class Parameter(pydantic.BaseModel):
 
     def _check_element(self, value: Any, kind: str) -> Value:
         if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:
+                raise ValueError("it is beyond the range of float64, 1.8e308") from None
         if type(value) is not _PYTHON_TYPES[kind]:
-            raise ValueError(f"it is of type {type(value).__name__}")
+            given = "a text (str)" if isinstance(value, str) else f"of type {type(value).__name__}"
+            raise ValueError(f"{shown(value)} is {given}, not {_KINDS[kind]}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError("it is not finite")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError("it is beyond 64 bits")
+        if isinstance(value, str) and not (value.isprintable() and len(value) <= _LONGEST):
+            raise ValueError(f"a text has at most {_LONGEST} characters, all of them printable")
         if self.choices and value not in self.choices:
             raise ValueError("it is not among the choices")
         if (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum):
@@ -71,20 +80,16 @@ class Parameter(pydantic.BaseModel):
         if self.multiple_of and value % self.multiple_of:
             raise ValueError(f"it is not a multiple of {self.multiple_of}")
         if self.pattern and not re.fullmatch(self.pattern, value):
-            raise ValueError(f"{value!r} does not have the required form")
+            raise ValueError(f"{shown(value)} does not have the required form")
         return value
 
-    def parse(self, text: str) -> Value:
-        """Parse a value from the command line. Lists are written 1,2,3."""
-        try:
-            value = text if self.type == "str" else yaml.safe_load(f"[{text}]" if "list" in self.type else text)
-        except yaml.YAMLError:
-            value = text
-        if self.type.startswith("list") and isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
-            value = value[0]  # written with its brackets
-        if self.type in ("float", "list[float]"):  # YAML 1.1 reads 1e-3 as text
-            value = [_number(v) for v in value] if isinstance(value, list) else _number(value)
-        return self.check(value)
+    def parse(self, written: str) -> Value:
+        """Parse a value from the command line. Numbers are read in tens; lists are 1,2,3, with or without brackets."""
+        if not self.type.startswith("list"):
+            return self.check(_literal(written, self.type))
+        inside = written.strip()
+        inside = inside[1:-1] if inside[:1] == "[" and inside[-1:] == "]" else inside
+        return self.check([_literal(_unquoted(piece.strip()), self.type[5:-1]) for piece in inside.split(",")])
 
     @pydantic.model_validator(mode="after")
     def _default_is_allowed(self):
@@ -92,11 +97,16 @@ class Parameter(pydantic.BaseModel):
         return self
 
 
-def _number(value: Any) -> Any:
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+def _literal(written: str, kind: str) -> Any:
+    """Return the value that a text stands for, or the text itself, which the check then refuses."""
+    if kind in ("int", "float"):
+        found = text.number(written.strip())
+        return written if found is None else found
+    return {"true": True, "false": False}.get(written.strip().lower(), written) if kind == "bool" else written
+
+
+def _unquoted(piece: str) -> str:
+    return piece[1:-1] if len(piece) > 1 and piece[0] == piece[-1] and piece[0] in "\"'" else piece
 
 
 class Rule(pydantic.BaseModel):
@@ -109,7 +119,7 @@ class Rule(pydantic.BaseModel):
         contains: values that the list must contain.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     parameter: str
     multiple_of: str | None = None
@@ -134,7 +144,7 @@ class Rule(pydantic.BaseModel):
         """Raise InputError, with both parameters and the fix, if these values violate the rule."""
         value = values[self.parameter]
         elements = value if isinstance(value, list) else [value]
-        start = f"parameter '{self.parameter}' of {slug} cannot be {value!r}"
+        start = f"parameter '{self.parameter}' of {slug} cannot be {shown(value)}"
         if self.multiple_of and any(element % values[self.multiple_of] for element in elements):
             other = values[self.multiple_of]
             raise InputError(

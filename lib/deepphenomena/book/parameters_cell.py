@@ -7,7 +7,7 @@ from typing import Any
 
 from deepphenomena.book import cards
 from deepphenomena.book.cards import QUICK, Card
-from deepphenomena.runtime import documents
+from deepphenomena.runtime import documents, text
 from deepphenomena.runtime.errors import InputError
 
 
@@ -51,12 +51,12 @@ def check(notebook: Path, card: Card) -> None:
 
 def _read(notebook: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (notebook, its parameters cell)."""
+    content = text.from_json(text.read(notebook, f"notebook {notebook}"), f"notebook {notebook}")
     try:
-        content = json.loads(notebook.read_text(encoding="utf-8"))
         cells = [cell for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", [])]
-    except OSError as error:
-        raise InputError(f"notebook {notebook}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
+        for cell in content["cells"]:
+            "".join(cell["source"])
+    except (KeyError, TypeError, AttributeError):
         raise InputError(f"notebook {notebook}: not a notebook of format 4; give an .ipynb file") from None
     if len(cells) != 1:
         raise InputError(f"notebook {notebook}: {len(cells)} cells are tagged parameters; tag exactly one")

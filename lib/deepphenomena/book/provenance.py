@@ -17,7 +17,7 @@ _PACKAGES = ("deepphenomena", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 class _Recorded(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DatasetUse(_Recorded):
@@ -32,7 +32,9 @@ class DatasetUse(_Recorded):
 
 
 class Provenance(_Recorded):
-    """The machine and the software of a run. `clean` is False if tracked code differed from the commit."""
+    """The machine and the software of a run. `clean` is False if code, a card or a notebook's code differed from the
+    commit.
+    """
 
     started: datetime.datetime
     wall_seconds: float
@@ -68,10 +70,10 @@ def code_state() -> tuple[str | None, bool | None]:
     """Return (commit, clean) of the clone, or the commit of the installed package, or (None, None)."""
     root = paths.repository()
     if root is not None:
-        commit = _git(root, "rev-parse", "HEAD")
-        # A recorded run rewrites notebooks and results; only changes of code or cards make it another experiment.
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "lib", "chapters/**/*.yaml")
-        return commit, (None if changed is None else changed == "")
+        top = _git(root, "rev-parse", "--show-toplevel")
+        if top is None or Path(top).resolve() != root.resolve():
+            return None, None  # an unpacked archive; the repository around it is another
+        return _git(root, "rev-parse", "HEAD"), _clean(root)
     try:
         origin = json.loads(importlib.metadata.distribution("deepphenomena").read_text("direct_url.json") or "{}")
     except (importlib.metadata.PackageNotFoundError, json.JSONDecodeError):
@@ -79,12 +81,44 @@ def code_state() -> tuple[str | None, bool | None]:
     return origin.get("vcs_info", {}).get("commit_id"), None
 
 
+def _clean(root: Path) -> bool | None:
+    """Return whether code, cards and the code of notebooks are those of the commit, or None if git does not say."""
+    arguments = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", "lib", "chapters")
+    changed = _git(root, "status", *arguments)
+    if changed is None:
+        return None
+    for line in filter(None, changed.split("\0")):
+        file = line[3:]  # after two letters for the kind of change
+        if "__pycache__" in file:
+            continue
+        if file.startswith("chapters/") and file.endswith(".ipynb"):
+            if _cells(root, file) != _cells_of((root / file).read_bytes() if (root / file).is_file() else b""):
+                return False
+        elif file.startswith("lib/") or file.endswith(".yaml"):
+            return False
+    return True
+
+
+def _cells(root: Path, file: str) -> list[str] | None:
+    committed = _git(root, "show", f"HEAD:{file}")
+    return None if committed is None else _cells_of(committed.encode())
+
+
+def _cells_of(notebook: bytes) -> list[str] | None:
+    """Return the code of a notebook. A recorded run rewrites its outputs, which do not make it another experiment."""
+    try:
+        cells = json.loads(notebook)["cells"]
+        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.removesuffix("\n") if done.returncode == 0 else None
 
 
 def package_version(package: str) -> str:

@@ -1,16 +1,16 @@
 """Records: the result of one run of a chapter, stored in the executed notebook and in `data/results/`."""
 
-import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from deepphenomena.book.claims import CheckVerdict, Expectation, Sample, Verdict
+from deepphenomena.book.claims import CheckVerdict, Expectation, Sample, Verdict, judge
 from deepphenomena.book.parameters import Value
 from deepphenomena.book.provenance import DatasetUse, Provenance
-from deepphenomena.runtime import documents
+from deepphenomena.runtime import documents, text
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.runtime.statistics import Estimate, Scale
 
@@ -19,7 +19,7 @@ VERSION = 2  # of the record format
 
 
 class _Recorded(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Reference(_Recorded):
@@ -102,6 +102,16 @@ class Record(_Recorded):
             raise ValueError(f"it has form {version} and this library reads form {VERSION}")
         return version
 
+    @pydantic.model_validator(mode="after")
+    def _whole(self):
+        ids = [outcome.id for outcome in (*self.outcomes, *self.checks)]
+        for twice in {one for one in ids if ids.count(one) > 1}:
+            raise ValueError(f"outcome '{twice}' appears twice")
+        for name in ("seeds", "first_seed"):
+            if type(self.parameters.get(name)) is not int:
+                raise ValueError(f"parameter '{name}' is missing or no whole number")
+        return self
+
     @property
     def seeds(self) -> range:
         """The seeds of the run."""
@@ -144,22 +154,51 @@ def read(executed_notebook: str | os.PathLike) -> Record:
     Raise InputError if the file is not a notebook, has no record, or has an invalid record.
     """
     file = Path(executed_notebook)
+    notebook = text.from_json(text.read(file, f"notebook {file}"), f"notebook {file}")
     try:
-        notebook = json.loads(file.read_text(encoding="utf-8"))
         outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
-    except OSError as error:
-        raise InputError(f"notebook {file}: cannot be read ({error.strerror}); give an executed .ipynb file") from None
-    except (ValueError, KeyError, TypeError):
+        found = [output["data"][MIME] for output in outputs if MIME in output.get("data", {})]
+    except (KeyError, TypeError, AttributeError):
         raise InputError(f"notebook {file}: not a notebook of format 4; give an executed .ipynb file") from None
-    found = [output["data"][MIME] for output in outputs if MIME in output.get("data", {})]
     if not found:
         raise InputError(f"notebook {file}: holds no record; run it to its last cell, run.verdict()")
     return parse(found[-1], str(file))
 
 
 def parse(content: Any, source: str) -> Record:
-    """Return the record in decoded JSON. Raise InputError with the source and the fault if it is invalid."""
+    """Return the record in decoded JSON. Raise InputError with the source and the fault if it is invalid.
+
+    The intervals and verdicts are computed again from the values: a record that contradicts itself is refused.
+    """
     try:
-        return Record.model_validate(content)
+        record = Record.model_validate(content)
+        for outcome in (*record.outcomes, *record.checks):
+            _check_outcome(outcome, voided=record.void is not None)
     except pydantic.ValidationError as error:
         raise InputError(f"record in {source}: {documents.explain(error, Record)}; run the chapter again") from None
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise InputError(f"record in {source}: {problem}; run the chapter again") from None
+    return record
+
+
+def _check_outcome(outcome: Outcome, *, voided: bool) -> None:
+    """Raise ValueError if the interval or the verdict of an outcome does not follow from its values."""
+    computed = outcome.sample.estimate(outcome)
+    for name in ("mean", "low", "high"):
+        stored, right = getattr(outcome.estimate, name), getattr(computed, name)
+        if (stored is None) != (right is None) or (
+            stored is not None and not math.isclose(stored, right, rel_tol=1e-6, abs_tol=1e-9)
+        ):
+            raise ValueError(f"the {name} of outcome '{outcome.id}' is {stored}, but its values give {right}")
+    undecided = (Verdict.NOT_MEASURED, CheckVerdict.NOT_MEASURED)
+    if outcome.verdict in undecided or (voided and isinstance(outcome.verdict, Verdict)):
+        right_form = voided or not outcome.sample.values
+        if not right_form or outcome.verdict not in undecided:
+            raise ValueError(f"outcome '{outcome.id}' has values but the verdict '{outcome.verdict}'")
+        return
+    null = outcome.reference and outcome.reference.sample
+    holds = judge(outcome, outcome.sample, outcome.expectation, null=null).holds
+    claimed = {CheckVerdict.PASSED: True, CheckVerdict.FAILED: False}.get(outcome.verdict)
+    claimed = outcome.verdict.holds if isinstance(outcome.verdict, Verdict) else claimed
+    if claimed != holds:
+        raise ValueError(f"outcome '{outcome.id}' has the verdict '{outcome.verdict}', which its values contradict")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepphenomena.book.cards import QUICK, SMOKE, Card
 from deepphenomena.book.records import Record, parse, seeds_of
-from deepphenomena.runtime import documents, paths
+from deepphenomena.runtime import documents, paths, text
 from deepphenomena.runtime.errors import InputError
 
 
@@ -19,12 +19,13 @@ def recorded(slug: str, preset: str) -> Record | None:
     file = recorded_path(slug, preset)
     if not file.is_file():
         return None
-    try:
-        return parse(json.loads(file.read_text(encoding="utf-8")), str(file))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"record {file}: not valid JSON; record the run again") from None
+    record = parse(text.from_json(text.read(file, f"record {file}"), f"record {file}"), str(file))
+    if (record.slug, record.preset) != (slug, preset):
+        raise InputError(
+            f"record {file}: it is of {record.slug}, preset {record.preset}, and its place is for {slug}, preset "
+            f"{preset}; move it, or record the run again"
+        )
+    return record
 
 
 def all_recorded(card: Card) -> dict[str, Record]:

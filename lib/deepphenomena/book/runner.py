@@ -16,8 +16,7 @@ from typing import Any
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
-from deepphenomena import __version__
-from deepphenomena.book import cards, fingerprint, parameters_cell, provenance, records, results
+from deepphenomena.book import cards, fingerprint, outputs, parameters_cell, records, results
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
 from deepphenomena.book.run import CHECKPOINTS_VARIABLE
@@ -57,23 +56,31 @@ def execute(
     If the run is killed, the same call resumes from the last checkpoints.
 
     Raises:
-        InputError: an unknown chapter, preset or parameter, a bad value, an output that cannot be written.
-        RunError: a cell raised an error; the partial notebook is next to `out`, with the suffix `.failed.ipynb`.
+        InputError: an unknown chapter, preset or parameter, a bad value, an output that cannot be written or is a file
+            that no run made.
+        RunError: a cell raised an error, or the kernel died; the partial notebook is next to `out`, with the suffix
+            `.failed.ipynb`.
     """
     card = cards.load(slug)
     values = card.values(preset, overrides)
     source = source or notebook_path(slug)
     # The defaults in the notebook are the quick run; for any other run, all parameters are passed.
     injected = {} if (preset, values) == (QUICK, card.values()) else {"preset": preset, **values}
-    out = (out or default_output(slug, preset, values)).absolute()
+    out = (out or default_output(slug, preset, values)).expanduser().absolute()
     beside = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
     parameters_cell.check(source, card)
+    outputs.check(out, source)
     _check_writable(beside)
-    checkpoints = (
-        paths.cache() / "checkpoints" / f"{slug}-{_digest([preset, values, __version__, provenance.code_state()[0]])}"
-    )
+    checkpoints = paths.cache() / "checkpoints" / f"{slug}-{fingerprint.run_key(source, card, preset, values)}"
+    resumable = {CHECKPOINTS_VARIABLE: str(checkpoints)} if outputs.writable(checkpoints) else {}
+    if not resumable:
+        print(
+            f"deepphenomena: cache {paths.cache()} cannot be written: this run keeps no checkpoints; set "
+            "DEEPPHENOMENA_CACHE to a folder for them",
+            file=sys.stderr,
+        )
     try:
-        with _environment({CHECKPOINTS_VARIABLE: str(checkpoints), **environment.for_speed(), **_terminal()}):
+        with _environment({**resumable, **environment.for_speed(), **_terminal()}):
             _papermill(card, source, beside, injected, out)
         record = records.read(beside)
         os.replace(beside, out)
@@ -152,6 +159,7 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings of papermill's dependencies that no user can fix
         import papermill
+        from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
         try:
@@ -160,17 +168,32 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
                 str(beside),
                 parameters=parameters,
                 kernel_name="python3",
+                language="python",  # also for a notebook whose metadata name none
                 progress_bar={"desc": card.slug, "leave": False} if sys.stderr.isatty() else True,
                 cwd=str(source.parent),
                 kernel_manager_class=_QuietKernelManager,
             )
+        except DeadKernelError:
+            where = _kept(beside, out)
+            raise RunError(
+                f"{card.slug} stopped because its kernel died, as when memory runs out; free memory or give smaller "
+                f"parameters{where and f'; what had run is in {where}'}"
+            ) from None
         except PapermillExecutionError as error:
-            failed = out.with_suffix(".failed.ipynb")
-            os.replace(beside, failed)
+            failed = _kept(beside, out)
             reason = " ".join(str(error.evalue).split()) or "no message"
             raise RunError(
                 f"{card.slug} stopped in cell {error.exec_count}: {error.ename}: {reason}; see {failed}"
             ) from None
+
+
+def _kept(beside: Path, out: Path) -> Path | None:
+    """Keep what has run of a failed run; return its path, or None if nothing had."""
+    if not beside.is_file():
+        return None
+    failed = out.with_suffix(".failed.ipynb")
+    os.replace(beside, failed)
+    return failed
 
 
 class _QuietKernelManager(AsyncKernelManager):

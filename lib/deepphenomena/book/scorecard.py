@@ -131,7 +131,8 @@ def as_html(chapters: Chapters) -> str:
 def _group(card: Card, by_preset: Mapping[str, Record]) -> str:
     """Return the rows of a chapter, below a row with the paper and the verdicts of the chapter."""
     authors = card.paper.authors[0] + (" et al." if len(card.paper.authors) > 1 else "")
-    name = f'<a href="{page(card)}">{html.escape(card.title)}</a><br>{html.escape(f"{authors} {card.paper.year}")}'
+    link = f'<a href="{html.escape(page(card))}">{html.escape(card.title)}</a>'
+    name = f"{link}<br>{html.escape(f'{authors} {card.paper.year}')}"
     tested, total = card.coverage.share
     summary = f"{standing.chapter_headline(card, by_preset)}; {tested} of {total} figures, tables and theorems tested"
     summary += "".join(f"; {tables.run_name(run)}: {run.void}" for run in by_preset.values() if run.void)
@@ -154,7 +155,7 @@ def _checks(chapters: Chapters) -> str:
                 for run, one in found
                 if one
             )
-            link = f'<a href="{page(card)}#check-{check.id}">{html.escape(check.check)}</a>'
+            link = f'<a href="{html.escape(page(card))}#check-{check.id}">{html.escape(check.check)}</a>'
             rows.append(f'<tr><th scope="row">{link}</th>{tables.cell(card.title)}<td>{verdicts}</td></tr>')
     columns = "".join(map(tables.column, ("Check", "Chapter", "Every run")))
     table = tables.scrolling("Checks of our setup", columns, tables.body(rows))

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
-import yaml
 
-from deepphenomena.runtime import paths
+from deepphenomena.runtime import paths, text
 from deepphenomena.runtime.documents import explain
 from deepphenomena.runtime.errors import InputError
 
@@ -134,14 +133,13 @@ def catalogue() -> dict[str, Entry]:
         (28, 28, 1)
     """
     file = paths.data() / "datasets.yaml"
-    return _parse(file, file.read_text(encoding="utf-8"))
+    return _parse(file, text.read(file, f"catalogue {file}"))
 
 
 @functools.lru_cache
-def _parse(file: Path, text: str) -> dict[str, Entry]:
+def _parse(file: Path, written: str) -> dict[str, Entry]:
+    content = text.from_yaml(written, f"catalogue {file}")
     try:
-        return _Catalogue.model_validate(yaml.safe_load(text)).datasets
-    except yaml.YAMLError as error:
-        raise InputError(f"catalogue {file}: not valid YAML: {' '.join(str(error).split())}") from None
+        return _Catalogue.model_validate(content).datasets
     except pydantic.ValidationError as error:
         raise InputError(f"catalogue {file}: {explain(error, _Catalogue)}") from None

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import jax
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
+from deepphenomena.infinite_width._inputs import checked_inputs, in_float64
 from deepphenomena.infinite_width._tiles import (
     CLOSED_FORMS,
     Prior,
@@ -17,6 +18,7 @@ from deepphenomena.infinite_width._tiles import (
     through_layers,
 )
 from deepphenomena.infinite_width.dense import KernelMatrices, check_kernel
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
 
@@ -25,8 +27,8 @@ PADDINGS = ("SAME", "CIRCULAR")
 
 
 def convolutional_kernel_matrix(
-    x1: Float[Array, "n1 height width channels"],
-    x2: Float[Array, "n2 height width channels"] | None = None,
+    x1: Real[Array, "n1 height width channels"],
+    x2: Real[Array, "n2 height width channels"] | None = None,
     *,
     depth: int,
     readout: str = "flatten",
@@ -43,7 +45,7 @@ def convolutional_kernel_matrix(
     The readout of all pixels ("flatten") needs only equal pixels p = p' of two images. The readout of their mean
     ("pool") needs every pair of pixels, so it costs more by a factor of the number of pixels. Tiles of image pairs
     (single pairs for "pool") pass through all layers before they are written, so memory does not depend on n. If x2 is
-    left out, only one side of the diagonal is computed.
+    left out, only one side of the diagonal is computed. Small matrices are computed in float64, as in `kernel_matrix`.
 
     Args:
         x1, x2: images; x2 defaults to x1.
@@ -56,8 +58,8 @@ def convolutional_kernel_matrix(
             depend on it.
 
     Raises:
-        InputError: for images of different shapes, unknown names, an even or too large kernel, a negative depth or a
-            tile below 1.
+        InputError: for images of different shapes, unknown names, an even or too large kernel, a negative depth or
+            variance, a tile below 1 or no images.
 
     Source: Novak et al. 2019, "Bayesian deep convolutional networks with many channels are Gaussian processes",
     equations 6 and 14-16; Arora et al. 2019, "On exact computation with an infinitely wide neural net", Section 4.
@@ -67,18 +69,26 @@ def convolutional_kernel_matrix(
         >>> infinite_width.convolutional_kernel_matrix(images, depth=2).ntk.shape
         (2, 2)
     """
-    check_kernel(depth, activation, tile)
-    _check(x1, x2, readout, kernel_size, padding)
+    depth, tile = check_kernel(depth, activation, tile)
+    kernel_size = numbers.whole("kernel_size", kernel_size)
     prior, phi = Prior(weight_variance, bias_variance), CLOSED_FORMS[activation]
+    x1, x2 = checked_inputs(x1, x2, prior)
+    _check(x1, x2, readout, kernel_size, padding)
     window = _Window(kernel_size, padding)
-    one, other = (None if x is None else _images(phi, prior, depth, x, window) for x in (x1, x2))
-    if readout == "pool":
-        # One pair at a time: the pairs of its pixels fill a cache by themselves.
-        of_tile, diagonal, sizes = _pooled(phi, prior, window), None, {"tile": 1, "cpu": 1, "elsewhere": 1}
-    else:
-        diagonal = jnp.stack(prior.affine(*(field.mean((1, 2)) for field in one.last))) if x2 is None else None
-        of_tile, sizes = _flattened(phi, prior, window), {"tile": tile, "cpu": 32, "elsewhere": 128}
-    return KernelMatrices(*from_tiles(of_tile, one, other, diagonal=diagonal, **sizes))
+
+    def matrices(x1, x2, prior):
+        one, other = (None if x is None else _images(phi, prior, depth, x, window) for x in (x1, x2))
+        if readout == "pool":
+            # One pair at a time: the pairs of its pixels fill a cache by themselves.
+            of_tile, diagonal, sizes = _pooled(phi, prior, window), None, {"tile": 1, "cpu": 1, "elsewhere": 1}
+        else:
+            diagonal = jnp.stack(prior.affine(*(field.mean((1, 2)) for field in one.last))) if x2 is None else None
+            of_tile, sizes = _flattened(phi, prior, window), {"tile": tile, "cpu": 32, "elsewhere": 128}
+        return from_tiles(of_tile, one, other, diagonal=diagonal, **sizes)
+
+    pixels = x1.shape[1] * x1.shape[2]
+    passes = (depth + 1) * kernel_size**2 * (pixels**2 if readout == "pool" else pixels)
+    return KernelMatrices(*in_float64(matrices, x1, x2, prior, passes=passes))
 
 
 class _Images(NamedTuple):

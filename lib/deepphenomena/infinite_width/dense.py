@@ -6,10 +6,12 @@ from typing import NamedTuple
 import jax
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from deepphenomena.infinite_width._gpu import matrices_on_gpu
+from deepphenomena.infinite_width._inputs import checked_inputs, in_float64
 from deepphenomena.infinite_width._tiles import CLOSED_FORMS, Prior, climb, from_tiles, through, through_layers
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
 
@@ -32,8 +34,8 @@ class KernelMatrices(NamedTuple):
 
 
 def kernel_matrix(
-    x1: Float[Array, "n1 features"],
-    x2: Float[Array, "n2 features"] | None = None,
+    x1: Real[Array, "n1 features"],
+    x2: Real[Array, "n2 features"] | None = None,
     *,
     depth: int,
     activation: str = "relu",
@@ -46,10 +48,12 @@ def kernel_matrix(
     With `K⁰ = σ_w² x·x'/d + σ_b²` and `Θ⁰ = K⁰`, each hidden layer computes `K' = σ_w² E[φφ] + σ_b²` and
     `Θ' = K' + σ_w² E[φ'φ'] Θ`. Each tile passes through all layers before it is written: apart from the result, memory
     does not depend on n. If x2 is left out, the matrix is symmetric: only one side is computed, and the diagonal is
-    exact. Differentiable in the inputs and the variances.
+    exact. Differentiable in the inputs and the variances. Outside jit, a small matrix is computed in float64 on a CPU
+    and rounded; otherwise float32 can give near inputs a negative eigenvalue: add a small multiple of the identity, or
+    use `jax.enable_x64`, before a Cholesky decomposition.
 
     Args:
-        x1, x2: inputs as rows; x2 defaults to x1.
+        x1, x2: inputs as rows; x2 defaults to x1. Integers and half precision are promoted to float32.
         depth: number of hidden layers, at least 0.
         activation: "relu", "erf" or "identity".
         weight_variance: σ_w², the variance of a weight times its fan-in.
@@ -58,7 +62,7 @@ def kernel_matrix(
 
     Raises:
         InputError: for inputs that are not matrices with the same number of columns, an unknown activation, a negative
-            depth or a tile below 1.
+            depth or variance, a tile below 1 or no inputs.
 
     Source: Lee et al. 2018, "Deep neural networks as Gaussian processes", equation 5; Jacot et al. 2018, "Neural
     tangent kernel", Theorem 1.
@@ -68,22 +72,26 @@ def kernel_matrix(
         array([[2.   , 0.318],
                [0.318, 2.   ]])
     """
-    check_kernel(depth, activation, tile)
+    depth, tile = check_kernel(depth, activation, tile)
+    prior, phi = Prior(weight_variance, bias_variance), CLOSED_FORMS[activation]
+    x1, x2 = checked_inputs(x1, x2, prior)
     if x1.ndim != 2 or (x2 is not None and (x2.ndim != 2 or x2.shape[1] != x1.shape[1])):
         shapes = f"{x1.shape}" if x2 is None else f"{x1.shape} and {x2.shape}"
         raise InputError(f"inputs {shapes} of a kernel matrix: they must be (samples, features) with equal features.")
-    prior, phi = Prior(weight_variance, bias_variance), CLOSED_FORMS[activation]
-    one, other = (None if x is None else _Inputs(x, *climb(phi, prior, depth, _squares(x))) for x in (x1, x2))
 
-    def tiled(one, other):
-        return _in_tiles(one, other, prior, phi, tile)
+    def matrices(x1, x2, prior):
+        one, other = (None if x is None else _Inputs(x, *climb(phi, prior, depth, _squares(x))) for x in (x1, x2))
 
-    def fused(one, other):
-        return _fused(activation, one, other, prior)
+        def tiled(one, other):
+            return _in_tiles(one, other, prior, phi, tile)
 
-    pallas = tile is None and depth > 0 and one.x.dtype == jnp.float32
-    nngp, ntk = lax.platform_dependent(one, other, **({"cuda": fused} if pallas else {}), default=tiled)
-    return KernelMatrices(nngp, ntk)
+        def fused(one, other):
+            return _fused(activation, one, other, prior)
+
+        pallas = tile is None and depth > 0 and one.x.dtype == jnp.float32
+        return lax.platform_dependent(one, other, **({"cuda": fused} if pallas else {}), default=tiled)
+
+    return KernelMatrices(*in_float64(matrices, x1, x2, prior, passes=depth + 1))
 
 
 def _in_tiles(one, other, prior, phi, tile):
@@ -136,11 +144,9 @@ def _squares(x):
     return jnp.sum(x * x, axis=1) / x.shape[1]
 
 
-def check_kernel(depth: int, activation: str, tile: int | None) -> None:
-    """Raise InputError unless these options of a kernel matrix can be used."""
+def check_kernel(depth: int, activation: str, tile: int | None) -> tuple[int, int | None]:
+    """Return (depth, tile) of a kernel matrix as Python's integers. Raise InputError unless they can be used."""
     if activation not in CLOSED_FORMS:
         raise unknown("activation of an infinitely wide network", activation, CLOSED_FORMS)
-    if depth < 0:
-        raise InputError(f"depth {depth} of an infinitely wide network: it must be 0 or more hidden layers.")
-    if tile is not None and tile < 1:
-        raise InputError(f"tile {tile} of a kernel matrix: it must be 1 or more; leave it out for the default.")
+    depth = numbers.whole("depth", depth)
+    return depth, None if tile is None else numbers.whole("tile", tile, minimum=1)

@@ -1,13 +1,15 @@
 """Two-dimensional convolution that stays fast on a CPU: in loops, under vmap and in derivatives of any order."""
 
 import jax
+import numpy as np
 from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Float
 
 from deepphenomena.kernels._convolution_faces import Geometry, bind
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
-from deepphenomena.runtime.errors import InputError, unknown
+from deepphenomena.runtime.errors import InputError, shown, unknown
 
 PADDINGS = ("SAME", "VALID", "CIRCULAR")
 
@@ -104,15 +106,17 @@ def check_convolution(*, stride: int | tuple[int, int] = 1, padding: str = "SAME
     """
     if padding not in PADDINGS:
         raise unknown("padding", str(padding), PADDINGS)
-    pair = (stride, stride) if isinstance(stride, int) else tuple(stride)
-    if len(pair) != 2 or not all(isinstance(step, int) and step >= 1 for step in pair):
-        raise InputError(f"stride {stride!r} of a convolution: give one whole number of at least 1, or a pair of them.")
-    return pair
+    try:
+        return numbers.pair("stride", (stride, stride) if np.ndim(stride) == 0 else stride)
+    except ValueError:
+        raise InputError(
+            f"stride {shown(stride)} of a convolution: give one whole number of at least 1, or a pair of them."
+        ) from None
 
 
 def _checked(x, w, stride, padding):
     stride = check_convolution(stride=stride, padding=padding)
-    x, w = jnp.asarray(x), jnp.asarray(w)
+    x, w = jnp.asarray(numbers.array("x", x)), jnp.asarray(numbers.array("w", w))
     shapes = f"convolution of x {x.shape} with w {w.shape}"
     if x.ndim < 3 or w.ndim != 4:
         raise InputError(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 from jax import lax
+from jax import numpy as jnp
 from jaxtyping import PyTree
 
 from deepphenomena.runtime.arrays import Array
@@ -26,7 +27,7 @@ def deep_scan(
 
     Args:
         layer: a pure function of one layer's parameters and its input. Its output has the structure, shapes and dtypes
-            of the input.
+            of the input; an input of lower precision than the layer's output is promoted first.
         parameters: every leaf has a leading axis of L layers.
         x: the first layer's input.
         block: B, between 1 and L. The default is a divisor of L near √L, or √L rounded if there is none.
@@ -56,6 +57,11 @@ def deep_scan(
     def run_block(x, parameters):
         return lax.scan(lambda x, one: (layer(one, x), None), x, parameters)[0]
 
+    if layers:  # as parameters in float64 make of an input in float32
+        made = jax.eval_shape(
+            lambda parameters, x: layer(jax.tree.map(lambda leaf: leaf[0], parameters), x), parameters, x
+        )
+        x = jax.tree.map(lambda leaf, of: jnp.asarray(leaf, jnp.promote_types(leaf.dtype, of.dtype)), x, made)
     blocks, rest = divmod(layers, size)
     whole = jax.tree.map(lambda leaf: leaf[: blocks * size].reshape(blocks, size, *leaf.shape[1:]), parameters)
     x = lax.scan(lambda x, some: (run_block(x, some), None), x, whole)[0]

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from deepphenomena.mean_field.activations import Activation, nonlinearity
@@ -13,7 +12,7 @@ from deepphenomena.mean_field.quadrature import (
     root,
     smoothed_product_expectation,
 )
-from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime import numbers
 
 
 def second_moment(activation: Activation, q: Number) -> Number:
@@ -67,17 +66,16 @@ def cross_moment(activation: Activation, q1: Number, q2: Number, c: Number) -> N
 
 
 def check_variances(weight_variance, bias_variance) -> None:
-    """InputError for a variance that is negative or NaN, where its value is known."""
-    for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):
-        if not isinstance(value, jax.core.Tracer) and not (np.asarray(value) >= 0).all():
-            raise InputError(f"{name} {value}: a variance is zero or more; change it")
+    """Raise InputError for a variance that is negative, infinite or NaN, where its value is known."""
+    numbers.check_variance("weight_variance", weight_variance)
+    numbers.check_variance("bias_variance", bias_variance)
 
 
 def checked_variances(activation: Activation, weight_variance, bias_variance) -> tuple[Array, Array]:
     """Both variances as arrays of one floating-point type.
 
     Raises:
-        InputError: an unknown activation, or a variance that is negative or NaN.
+        InputError: an unknown activation, or a variance that is negative, infinite or NaN.
     """
     nonlinearity(activation)
     check_variances(weight_variance, bias_variance)

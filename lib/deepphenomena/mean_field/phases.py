@@ -21,7 +21,8 @@ from deepphenomena.mean_field.activations import Activation, nonlinearity
 from deepphenomena.mean_field.moments import checked_variances, cross_moment, floating, second_moment, slope_moment
 from deepphenomena.mean_field.quadrature import Number
 from deepphenomena.mean_field.roots import bisect, implicit
-from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime import numbers
+from deepphenomena.runtime.errors import InputError, shown
 
 _DOUBLINGS = 40
 
@@ -81,11 +82,21 @@ def correlation_map(
 ) -> Float[Array, ""]:
     """Compute the next layer's correlation of two inputs that both have variance q. The default of q is q*.
 
+    Where q* is 0 or infinite it is the limit: ReLU at σ_w² = 2 has a correlation whatever its variance.
+
+    Raises:
+        InputError: a variance that is negative, infinite or NaN, or a correlation outside [−1, 1].
+
     Example:
         >>> round(float(mean_field.correlation_map("tanh", 1.5, 0.1, 0.5)), 3)
         0.584
     """
-    q = fixed_variance(activation, weight_variance, bias_variance) if q is None else q
+    weight_variance, bias_variance = checked_variances(activation, weight_variance, bias_variance)
+    if numbers.known(c) and not (np.abs(np.asarray(numbers.array("c", c), np.float64)) <= 1).all():
+        raise InputError(f"correlation c of {shown(c)}: it lies between -1 and 1")
+    if q is None:
+        q = _moderate(_fixed_variance(activation, weight_variance, bias_variance))
+    numbers.check_variance("q", q)
     return _next_covariance(activation, weight_variance, bias_variance, c, q) / variance_map(
         activation, weight_variance, bias_variance, q
     )
@@ -104,7 +115,8 @@ def chi(activation: Activation, weight_variance: Number, bias_variance: Number) 
 
 
 def fixed_variance(activation: Activation, weight_variance: Number, bias_variance: Number) -> Float[Array, ""]:
-    """Compute q*, the variance that a layer leaves unchanged; infinite where variances grow without bound.
+    """Compute q*, the variance that a layer leaves unchanged; infinite where variances grow without bound, and where
+    every variance is left unchanged, as by ReLU at σ_w² = 2 and σ_b² = 0.
 
     Example:
         >>> round(float(mean_field.fixed_variance("relu", 1.0, 0.1)), 3)
@@ -205,6 +217,11 @@ def phase_diagram(activation: Activation, weight_variances: ArrayLike, bias_vari
     return PhaseDiagram(*(column.reshape(weight.size, bias.size) for column in found))
 
 
+def _moderate(q: Float[Array, ""]) -> Float[Array, ""]:
+    """Return q, and numbers that stand for its limits 0 and infinity and whose moments are finite."""
+    return jnp.where(q > 0, jnp.minimum(q, 1e12), 1e-6)
+
+
 def _reach(chi: Float[Array, "*modes"]) -> Float[Array, "*modes"]:
     return jnp.where(chi < 1, -1 / jnp.log(jnp.where(chi < 1, chi, 0.5)), jnp.inf)
 
@@ -248,7 +265,10 @@ def _fixed_point(activation, weight_variance, bias_variance):
     def surplus(c, weight_variance, bias_variance, q):
         return _next_covariance(activation, weight_variance, bias_variance, c, q) / q - c
 
-    chaotic = _chi(activation, weight_variance, bias_variance) > 1
+    # Where variances grow without bound, a correlation grows only if slopes grow faster than the variance does.
+    large = _moderate(q)
+    growth = jnp.where(jnp.isfinite(q), 1, variance_map(activation, weight_variance, bias_variance, large) / large)
+    chaotic = _chi(activation, weight_variance, bias_variance) > growth
     fixed = lax.stop_gradient((weight_variance, bias_variance, jnp.where(jnp.isfinite(q) & (q > 0), q, 1.0)))
     high = jnp.asarray(1 - jnp.finfo(q.dtype).eps ** 0.5, q.dtype)  # 1 itself is a root, an unstable one
     root = lax.cond(

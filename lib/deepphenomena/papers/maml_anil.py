@@ -23,6 +23,7 @@ from jaxtyping import Float, Int, Key, PyTree
 
 from deepphenomena.kernels import mean_in_chunks
 from deepphenomena.nets.functional import member
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.tasks.few_shot import Examples, Task
@@ -66,8 +67,7 @@ def adapt(
     marks, mask_form = jax.tree.flatten(mask)
     if form != mask_form:
         raise InputError(f"mask of {mask_form}: it must have the structure of the parameters, {form}; see layer_mask")
-    if steps < 0:
-        raise InputError(f"adaptation of {steps} steps: give 0 or more")
+    steps = numbers.whole("steps of an adaptation", steps)
     moving = [i for i, mark in enumerate(marks) if mark is not False]
 
     def of_moving(moved, examples):
@@ -81,7 +81,8 @@ def adapt(
         if first_order:
             gradients = lax.stop_gradient(gradients)
         marked = [g if marks[i] is True else jnp.where(marks[i], g, 0) for i, g in zip(moving, gradients, strict=True)]
-        return [leaf - rate * g for leaf, g in zip(moved, marked, strict=True)], None
+        # In the type of the parameters, whatever that of the rate.
+        return [(leaf - rate * g).astype(leaf.dtype) for leaf, g in zip(moved, marked, strict=True)], None
 
     adapted = list(leaves)
     if moving:

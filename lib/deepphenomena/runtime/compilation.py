@@ -22,6 +22,10 @@ def use_persistent_cache() -> None:
     """
     if jax.config.jax_compilation_cache_dir is None:
         folder = paths.cache() / "compiled" / _processor_kind()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:  # a read-only home: programs are compiled every time
+            return
         _prune(folder, MAXIMUM_BYTES)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         # JAX's own limit would look at every entry whenever it adds one, which soon takes longer than to compile.

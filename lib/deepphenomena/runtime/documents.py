@@ -1,23 +1,11 @@
-"""Documents that people write or keep: strict YAML, validation errors in one line, atomic writes."""
+"""Documents that people write or keep: validation errors in one line, atomic writes."""
 
 import os
 from pathlib import Path
 
 import pydantic
-import yaml
 
-from deepphenomena.runtime.errors import InputError, unknown
-
-
-class UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that rejects duplicate keys, which YAML would silently accept."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+from deepphenomena.runtime.errors import InputError, shown, unknown
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
@@ -32,8 +20,8 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) ->
     if fault["type"] == "missing":
         return f"key '{key}' is missing; add it"
     problem = fault["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(fault["input"], dict | pydantic.BaseModel) else f" (found {fault['input']!r})"
-    return f"{f'key {key!r}: ' if key else ''}{problem}{shown}"
+    found = "" if isinstance(fault["input"], dict | pydantic.BaseModel) else f" (found {shown(fault['input'])})"
+    return f"{f'key {key!r}: ' if key else ''}{problem}{found}"
 
 
 def _fields_at(model: type[pydantic.BaseModel], location: tuple) -> list[str]:

@@ -19,8 +19,9 @@ def _linear_cka(x, y):
         xx, yy, xy = (gram_x**2).sum(), (gram_y**2).sum(), (gram_x * gram_y).sum()
     else:
         xx, yy, xy = ((moment**2).sum() for moment in second_moments(*scaled))
-    scale = jnp.sqrt(xx) * jnp.sqrt(yy)
-    return jnp.where(finite, jnp.minimum(xy / jnp.where(scale == 0, 1, scale), 1), jnp.nan)
+    # A constant side has xx = 0, where the derivative of the root is infinite; xy is 0 there whatever the divisor.
+    scale = jnp.sqrt(jnp.where(xx == 0, 1, xx)) * jnp.sqrt(jnp.where(yy == 0, 1, yy))
+    return jnp.where(finite, jnp.minimum(xy / scale, 1), jnp.nan)
 
 
 def linear_cka(x: Float[Array, "samples p"], y: Float[Array, "samples q"]) -> Float[Array, ""]:

@@ -2,26 +2,40 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Float
 
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
 
 def check_activations(x, y):
-    """Return both activations in their common real dtype. Raise InputError unless they fit together."""
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    """Return both activations in one floating-point dtype. Raise InputError unless they fit together.
+
+    Every similarity ignores a shift of the features and a common scale, so wide NumPy arrays are shifted and scaled in
+    float64: what JAX makes of them in float32 keeps the digits that matter.
+    """
+    x, y = numbers.array("activations", x), numbers.array("activations", y)
     shapes = f"similarity of {x.shape} with {y.shape}"
     if x.ndim != 2 or y.ndim != 2 or 0 in x.shape + y.shape:
         raise InputError(f"{shapes}: activations are (samples, features); flatten or average the other axes.")
     if len(x) != len(y) or len(x) < 2:
         raise InputError(f"{shapes}: both need the same samples, two or more, as rows; check the order of the axes.")
+    x, y = (jnp.asarray(_centered(a) if numbers.narrowed(a) else a) for a in (x, y))
     dtype = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise InputError(f"similarity in {dtype}: real numbers are needed; compare real and imaginary parts instead.")
     return x.astype(dtype), y.astype(dtype)
+
+
+def _centered(a):
+    """Return a float64 or 64-bit array as float32, with the first row taken out and the largest entry near 1."""
+    with np.errstate(invalid="ignore", over="ignore"):  # activations that are not finite give NaN later
+        difference = a.astype(np.float64) - a[0].astype(np.float64)
+    largest = np.abs(difference).max()
+    exponent = np.frexp(largest)[1] if np.isfinite(largest) else 0
+    return np.ldexp(difference, -exponent).astype(np.float32)
 
 
 class Scaled(NamedTuple):

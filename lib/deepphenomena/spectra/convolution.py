@@ -5,14 +5,15 @@ frequency has one (channels × features) matrix, its symbol. The operator's sing
 Source: Sedghi, Gupta & Long 2019, "The singular values of convolutional layers", Theorem 6 and Section 4.
 """
 
-import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Float
 
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
-from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime.errors import InputError, shown
+from deepphenomena.spectra._clipping import clip_singular_values
 
 
 def singular_values_of_convolution(
@@ -34,7 +35,7 @@ def singular_values_of_convolution(
         >>> spectra.singular_values_of_convolution(jnp.ones((1, 1, 1, 1)), (2, 2)).round(3)
         Array([1., 1., 1., 1.], dtype=float32)
     """
-    fourier, twice = _fourier(w, input_shape)
+    w, fourier, twice, _ = _fourier(w, input_shape)
     values = _values(_symbols(w, fourier))
     return jnp.sort(jnp.concatenate([values.ravel(), values[twice].ravel()]), descending=True)
 
@@ -49,7 +50,8 @@ def top_singular_value_of_convolution(
         >>> round(float(spectra.top_singular_value_of_convolution(jnp.ones((3, 3, 1, 1)), (4, 4))), 3)
         9.0
     """
-    return jnp.max(_values(_symbols(w, _fourier(w, input_shape)[0])))
+    w, fourier, *_ = _fourier(w, input_shape)
+    return jnp.max(_values(_symbols(w, fourier)))
 
 
 def project_to_operator_norm_ball(
@@ -81,39 +83,41 @@ def project_to_operator_norm_ball(
         >>> round(float(spectra.top_singular_value_of_convolution(w, (4, 4))), 3)
         1.0
     """
-    fourier, twice = _fourier(w, input_shape)
+    w, fourier, twice, input_shape = _fourier(w, input_shape)
+    iterations = numbers.whole("iterations", iterations)
     if any(taps > pixels for taps, pixels in zip(w.shape[:2], input_shape, strict=True)):
         raise InputError(f"kernel {w.shape[:2]} on images {input_shape}: it must not be larger than the image here.")
-    if not isinstance(bound, jax.core.Tracer) and not bound > 0:
-        raise InputError(f"bound {bound} of the operator norm: it must be above 0.")
+    if numbers.known(bound) and not 0 < bound < np.inf:
+        raise InputError(f"bound {shown(bound)} of the operator norm: it must be above 0 and finite.")
     weight = np.full(len(fourier), 1.0)
     weight[twice] = 2.0
     adjoint = jnp.asarray(fourier.conj().T * weight / np.prod(input_shape), _complex(w))
 
-    def clip(symbols):
-        u, s, vh = jnp.linalg.svd(symbols, full_matrices=False)
-        return (u * jnp.minimum(s, bound)[:, None, :]) @ vh
-
     def alternate(state, _):
         small, correction = state  # the correction is a kernel of the image's size, kept as symbols
         before = _symbols(small, fourier) + correction
-        clipped = clip(before)
+        clipped = clip_singular_values(before, jnp.asarray(bound, w.dtype))
         small = jnp.real(adjoint @ clipped.reshape(len(fourier), -1)).reshape(w.shape)
         return (small, before - clipped), None
 
-    start = (w, jnp.zeros((len(fourier), *w.shape[2:]), _complex(w)))
+    inside = top_singular_value_of_convolution(w, input_shape) <= bound
+    # Inside the ball the projection is the identity; zero stands for w there, so that no derivative of it is NaN.
+    start = (jnp.where(inside, 0, w), jnp.zeros((len(fourier), *w.shape[2:]), _complex(w)))
     projected = lax.scan(alternate, start, length=iterations)[0][0]
     scale = bound / jnp.maximum(top_singular_value_of_convolution(projected, input_shape), bound)
-    inside = top_singular_value_of_convolution(w, input_shape) <= bound
     return jnp.where(inside, w, projected * scale)
 
 
-def _fourier(w, input_shape) -> tuple[np.ndarray, np.ndarray]:
-    """Return one frequency of every conjugate pair (f, −f), as rows over the taps, and which rows stand for a pair."""
+def _fourier(w, input_shape) -> tuple[Array, np.ndarray, np.ndarray, tuple[int, int]]:
+    """Return w, one frequency of every conjugate pair (f, −f), as rows over the taps, which rows stand for a pair, and
+    the shape of the images.
+    """
+    w = jnp.asarray(numbers.array("weights", w))
     if w.ndim != 4 or 0 in w.shape or not jnp.issubdtype(w.dtype, jnp.floating):
         raise InputError(f"weights {w.dtype}{w.shape}: they must be real and (height, width, channels, features).")
-    if len(input_shape) != 2 or not all(isinstance(size, int) and size >= 1 for size in input_shape):
-        raise InputError(f"input_shape {input_shape!r}: it must be a pair (height, width) of whole numbers above 0.")
+    if w.dtype.itemsize < 4:
+        w = w.astype(jnp.float32)  # LAPACK has no half precision
+    input_shape = numbers.pair("input_shape", input_shape)
     rows, columns = (np.arange(size) for size in input_shape)
     index = rows[:, None] * input_shape[1] + columns
     opposite = (-rows % input_shape[0])[:, None] * input_shape[1] + -columns % input_shape[1]
@@ -122,7 +126,7 @@ def _fourier(w, input_shape) -> tuple[np.ndarray, np.ndarray]:
         np.exp(2j * np.pi * np.outer(kept[:, axis], np.arange(w.shape[axis])) / input_shape[axis]) for axis in (0, 1)
     ]
     fourier = (waves[0][:, :, None] * waves[1][:, None, :]).reshape(len(kept), -1)
-    return fourier, np.flatnonzero((index < opposite)[tuple(kept.T)])
+    return w, fourier, np.flatnonzero((index < opposite)[tuple(kept.T)]), input_shape
 
 
 def _complex(w):

@@ -11,7 +11,8 @@ from jaxtyping import Int, Key, PyTree
 
 from deepphenomena.runtime import progress, threads
 from deepphenomena.runtime.errors import InputError
-from deepphenomena.training import checkpoints
+from deepphenomena.training import checkpoints, placement
+from deepphenomena.training.identity import program_digest
 from deepphenomena.training.labels import Grid
 from deepphenomena.training.scan import (
     BatchFunction,
@@ -27,9 +28,6 @@ from deepphenomena.training.scan import (
 )
 from deepphenomena.training.trained import LOSS, Trained
 
-# On a CPU, members with fewer parameters than this are trained together with vmap. Larger members use all cores on
-# their own, and batching their weights makes matrix products and convolutions slower.
-_SMALL_MEMBER = 4096
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints
 LONGEST_SEGMENT = 200  # steps of one call; between two calls a checkpoint can be written
 
@@ -131,7 +129,7 @@ def _train_members(
     length = math.ceil(interval / segments)
     keys = jax.random.split(jax.random.key(0), members) if keys is None else keys
 
-    batched = _side_by_side(parameters, members)
+    batched = placement.side_by_side(parameters, members)
     state, first = _begin_members(parameters, keys, values, recording, make, samples, batched)
     if LOSS in first:
         raise InputError(f"evaluate returns '{LOSS}', the name of the training loss; give it another name")
@@ -141,8 +139,26 @@ def _train_members(
     for name, of_members in first.items():
         metrics[name][:, 0] = of_members
 
-    batch_size = batch_fn.batch_size if isinstance(batch_fn, Epochs) else None
-    identity = (limits, interval, length, batch_size, values, data, parameters, jax.random.key_data(keys))
+    of_one = (state, values, limits) if batched else (state[0], placement.take(values, 0), limits[0])
+    traced = jax.tree.map(_described, (of_one[0], data, recording.held_out, *of_one[1:], stop_above))
+
+    def identity():
+        program = functools.partial(_one_segment, batched=batched, evaluate=recording.evaluate, loss=loss, make=make,
+                                    batch_fn=batch_fn, length=length)  # fmt: skip
+        digest = program_digest(program, *traced)
+        arrays = (
+            limits,
+            interval,
+            length,
+            stop_above,
+            values,
+            data,
+            parameters,
+            recording.held_out,
+            jax.random.key_data(keys),
+        )
+        return arrays, np.frombuffer(bytes.fromhex(digest), np.uint8), np.frombuffer(jax.__version__.encode(), np.uint8)
+
     store = checkpoints.Store(checkpoint, CHECKPOINT_SECONDS, identity)
     done, state, losses, metrics = store.restore((0, state, losses, metrics))
     with progress.bar(int(limits.sum()), description) as shown:
@@ -161,7 +177,7 @@ def _train_members(
                     metrics[name][:, begun + 1] = of_members
                 store.save((current + 1, state, losses, metrics), last=current + 1 == rounds * segments)
             shown.update(int(np.clip(limits - here.start, 0, here.stop - here.start).sum()))
-    final = state if batched else _stack(state)
+    final = state if batched else placement.stack(state)
     return Trained(
         final.parameters,
         losses[:, : limits.max()],
@@ -195,28 +211,15 @@ def train_segment(state, data, values, limits, stop_above, *, batched, **program
     return segment(state, data, values, limits, stop_above)
 
 
-def _side_by_side(parameters: PyTree, members: int) -> bool:
-    """Return whether to batch members into one program: on accelerators, on several devices, or if they are tiny."""
-    if members > 1 and (jax.default_backend() != "cpu" or jax.device_count() > 1):
-        return True
-    size = sum(np.prod(jnp.shape(leaf)[1:], dtype=int) for leaf in jax.tree.leaves(parameters))
-    return bool(members > 1 and size < _SMALL_MEMBER)
+def _described(leaf) -> jax.ShapeDtypeStruct:
+    """Return the shape and type of a leaf, which are the same for a new and for a restored state."""
+    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
 
 
-def _spread(state: State, members: int) -> State:
-    """Spread the members of a batched state evenly over devices: the most that divide the number of members."""
-    count = max(n for n in range(1, jax.device_count() + 1) if members % n == 0)
-    mesh = jax.sharding.Mesh(jax.devices()[:count], ("members",))
-    return jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("members")))
-
-
-def _stack(trees: list[PyTree]) -> PyTree:
-    """Stack trees on a leading axis of members, with NumPy, which does not compile a program for each shape."""
-    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *trees)
-
-
-def _take(tree: PyTree, k: int | np.integer) -> PyTree:
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[k], tree)
+def _one_segment(state, data, held_out, values, limits, stop_above, *, batched, evaluate, **program):
+    """Return all that a segment computes, from which the identity of a training is traced."""
+    after = train_segment(state, data, values, limits, stop_above, batched=batched, **program)
+    return after, evaluated(after[0].parameters, held_out, evaluate=evaluate, batched=batched)
 
 
 def _begin_members(parameters, keys, values, recording, make, samples, batched):
@@ -225,15 +228,15 @@ def _begin_members(parameters, keys, values, recording, make, samples, batched):
     def begun(parameters, key, values):
         state = begin_training(parameters, key, values, make=make, samples=samples, batched=batched)
         state = (
-            _spread(state, len(keys)) if batched else state
+            placement.spread(state, len(keys)) if batched else state
         )  # the final sharding, so that later segments do not recompile
         return state, evaluated(state.parameters, recording.held_out, evaluate=recording.evaluate, batched=batched)
 
     if batched:
         return begun(parameters, keys, values)
-    arguments = [(_take(parameters, k), keys[k], _take(values, k)) for k in range(len(keys))]
+    arguments = [(placement.take(parameters, k), keys[k], placement.take(values, k)) for k in range(len(keys))]
     members = threads.each(lambda of_member: begun(*of_member), arguments)
-    return [state for state, _ in members], _stack([first for _, first in members])
+    return [state for state, _ in members], placement.stack([first for _, first in members])
 
 
 def _chosen(state: State | list[State], limits: Int[np.ndarray, " members"], start: int) -> np.ndarray:
@@ -260,7 +263,7 @@ def _advance_members(state, chosen, data, values, limits, stop_above, recording,
     losses = np.full((len(state), program["length"]), np.nan, np.float32)
     metrics: dict[str, np.ndarray] = {}
     state, indices = list(state), np.flatnonzero(chosen)
-    arguments = [(state[k], _take(values, k), limits[k]) for k in indices]
+    arguments = [(state[k], placement.take(values, k), limits[k]) for k in indices]
     trained = threads.each(lambda of_member: segment(*of_member, batched=False), arguments)
     for k, (after, of_member, now) in zip(indices, trained, strict=True):
         state[k], losses[k] = after, of_member

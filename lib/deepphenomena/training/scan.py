@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Bool, Float, Int, Key, PyTree
 
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError
 
@@ -49,8 +50,13 @@ class Epochs:
         return data if self.of is None else data[self.of]
 
     def samples(self, data: PyTree) -> int:
-        """Return the number of samples of an epoch. Raise InputError if they do not fill a batch."""
-        samples = min((len(leaf) for leaf in jax.tree.leaves(self.part(data)) if jnp.ndim(leaf)), default=0)
+        """Return the number of samples of an epoch. Raise InputError if they differ or do not fill a batch."""
+        lengths = {jnp.shape(leaf)[0] for leaf in jax.tree.leaves(self.part(data)) if jnp.ndim(leaf)}
+        if len(lengths) > 1:
+            counts = ", ".join(map(str, sorted(lengths)))
+            raise InputError(f"the data have {counts} samples: give every array the same number, as labels of images")
+        samples = min(lengths, default=0)
+        numbers.whole("batch_size", self.batch_size)
         if not 1 <= self.batch_size <= samples:
             raise InputError(f"batch_size {self.batch_size} does not fit {samples} samples; give 1 to {samples}")
         return samples

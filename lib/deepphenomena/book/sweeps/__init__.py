@@ -39,8 +39,10 @@ def sweep(
         report: called with progress messages.
 
     Raises:
-        InputError: an invalid grid, an output that another sweep uses, a scheduler that does not answer.
-        RunError: a scheduler that is lost during the sweep, or an output that can no longer be written.
+        InputError: an invalid grid, an output that cannot be written or that another sweep uses, a scheduler that does
+            not answer.
+        RunError: a scheduler or all workers lost during the sweep, workers that do not start, or an output that
+            can no longer be written.
     """
     try:
         from deepphenomena.book.sweeps import cluster
@@ -51,6 +53,9 @@ def sweep(
         ) from None
     wanted = tasks(slug, parameters, preset=preset)
     store = Store(out)
+    if scheduler is not None:
+        cluster.check_address(scheduler)
+    store.check()
     with store.locked():
         finished = store.finished(slug)
         open_ = [task for task in wanted if task.key not in finished]
@@ -59,7 +64,7 @@ def sweep(
         if open_:
             with cluster.connected(scheduler, workers) as client:
                 report(f"dashboard: {client.dashboard_link}")
-                results = cluster.run_all(client, open_, out, report)
+                results = cluster.run_all(client, open_, store.out, report)
         failed = sum(result.reason is not None for result in results)
         made = len(results) - failed
         table = store.write_table(slug) if len(wanted) > failed else None

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -12,10 +13,20 @@ from distributed import Client, Future, LocalCluster
 from deepphenomena.book.sweeps.grid import Task
 from deepphenomena.book.sweeps.worker import Result, run_task
 from deepphenomena.runtime import environment, progress
-from deepphenomena.runtime.errors import InputError, RunError
+from deepphenomena.runtime.errors import InputError, RunError, shown
 
 _SECONDS_TO_CONNECT = 20
 _SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_WITHOUT_WORKERS = 300.0  # on a busy machine a worker takes minutes to start
+_ADDRESS = re.compile(r"([a-z]+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
+_ON_THIS_MACHINE_ONLY = "127.0.0.1:0"  # any free port, not reachable from other machines
+
+
+def check_address(scheduler: str) -> None:
+    """Raise InputError for an address of a scheduler without a host or a port."""
+    found = _ADDRESS.fullmatch(scheduler)
+    if not found or not 0 < int(found[3]) < 2**16:
+        raise InputError(f"scheduler {shown(scheduler)}: give its host and port, for example tcp://host:8786")
 
 
 @contextlib.contextmanager
@@ -47,22 +58,34 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     settings = {
         "distributed.nanny.pre-spawn-environ": variables,
         "distributed.scheduler.allowed-failures": 3,  # a run that loses more workers than this has crashed them
+        # On a busy machine a lost worker is replaced slowly; by default its nanny would be closed before that.
+        "distributed.deploy.lost-worker-timeout": "1 hour",
+        "distributed.scheduler.worker-ttl": "1 hour",
+        "distributed.comm.timeouts.connect": "120s",
+        "distributed.comm.timeouts.tcp": "120s",
     }
-    with (
-        dask.config.set(settings),
-        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(settings))
+        try:
+            cluster = stack.enter_context(
+                LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=_ON_THIS_MACHINE_ONLY)
+            )
+            client = stack.enter_context(Client(cluster, set_as_default=False))
+        except (OSError, RuntimeError, ValueError) as problem:
+            raise RunError(
+                f"the {count} workers on this machine did not start ({problem}); free memory, or give --workers 1"
+            ) from None
         yield client
 
 
 def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[str], None]) -> list[Result]:
     """Run every task with a progress bar; return the results in the order of completion.
 
-    Raise RunError if the scheduler is lost. Finished runs are kept, and the same sweep resumes.
+    Raise RunError if the scheduler is lost, or all workers for minutes. Finished runs are kept, and the same sweep
+    resumes.
     """
     pending = {client.submit(run_task, task, out, key=f"{task.slug}-{task.key}", pure=False): task for task in tasks}
-    results = []
+    results, last_seen = [], time.monotonic()
     with progress.bar(len(tasks), "sweep", unit="run") as bar:
         while pending:
             # Poll instead of waiting: waiting on a future of a lost scheduler never ends.
@@ -79,6 +102,13 @@ def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[s
                 bar.update()
                 if results[-1].reason:
                     report(f"failed: {_named(task)}: {results[-1].reason.strip().splitlines()[-1]}")
+            if ended or client.scheduler_info()["workers"]:
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > _SECONDS_WITHOUT_WORKERS:
+                raise RunError(
+                    f"no workers were left for {_SECONDS_WITHOUT_WORKERS:.0f} s after {len(results)} of {len(tasks)} "
+                    "runs; finished runs are kept: start workers, or free memory, and give the same command again"
+                )
             if not ended:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
     return results

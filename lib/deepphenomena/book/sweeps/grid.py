@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from deepphenomena import __version__, datasets
-from deepphenomena.book import cards, runner
+from deepphenomena.book import cards, fingerprint, runner
 from deepphenomena.book.cards import Card, Value
-from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime import text
+from deepphenomena.runtime.errors import InputError, shown
 
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+_RANGE = re.compile(r"(-?[0-9]{1,18})\.\.(-?[0-9]{1,18})")
 LARGEST = 100_000  # runs; a larger grid is most likely a typo
 
 
@@ -22,8 +23,8 @@ class Task(NamedTuple):
     Attributes:
         slug, preset: the chapter and its preset.
         overrides: the parameters that the grid sets.
-        key: the name of the run: a hash of the notebook and the card, all parameters, the data and the version of this
-            library. Equal keys mean the same run.
+        key: the name of the run: a hash of the notebook and the card, all parameters, the data, this library as it lies
+            on the disk, and the versions of the numerical stack. Equal keys mean the same run.
         notebook: the text of the chapter's notebook.
     """
 
@@ -50,12 +51,15 @@ def tasks(slug: str, texts: Iterable[tuple[str, str]] = (), *, preset: str = car
     """
     card = cards.load(slug)
     grid: dict[str, list[Value]] = {}
-    for name, text in texts:
-        grid.setdefault(name, []).extend(_values(card, name, text))
+    for name, written in texts:
+        grid.setdefault(name, []).extend(_values(card, name, written))
     for name, values in grid.items():
-        twice = [value for i, value in enumerate(values) if value in values[:i]]
-        if twice:
-            raise InputError(f"parameter '{name}' of the sweep has the value {twice[0]!r} twice; give each once")
+        seen = set()
+        for value in values:
+            marked = json.dumps(value)
+            if marked in seen:
+                raise InputError(f"parameter '{name}' of the sweep has the value {shown(value)} twice; give each once")
+            seen.add(marked)
     size = 1
     for values in grid.values():
         size *= len(values)
@@ -64,13 +68,17 @@ def tasks(slug: str, texts: Iterable[tuple[str, str]] = (), *, preset: str = car
     notebook = runner.notebook_path(slug).read_text(encoding="utf-8")
     known = datasets.catalogue()
     common = {"chapter": card.model_dump(mode="json"), "code": _code(notebook), "version": __version__}
+    common |= fingerprint.library_state()
+    beginning = hashlib.sha256(json.dumps(common, sort_keys=True).encode())  # the same for all points, so hashed once
+    declared = {name: entry.model_dump(mode="json") for name, entry in known.items()}
 
     def task(overrides: dict[str, Value]) -> Task:
         values = card.values(preset, overrides)
         used = {*card.datasets, *(value for value in values.values() if isinstance(value, str) and value in known)}
-        data = {name: known[name].model_dump(mode="json") for name in sorted(used)}
-        content = json.dumps(common | {"parameters": values, "data": data}, sort_keys=True)
-        return Task(slug, preset, overrides, hashlib.sha256(content.encode()).hexdigest()[:20], notebook)
+        data = {name: declared[name] for name in sorted(used)}
+        key = beginning.copy()
+        key.update(json.dumps({"parameters": values, "data": data}, sort_keys=True).encode())
+        return Task(slug, preset, overrides, key.hexdigest()[:20], notebook)
 
     return [task(overrides) for overrides in _points(grid)]
 
@@ -80,23 +88,23 @@ def _points(grid: dict[str, Sequence[Value]]) -> Iterable[dict[str, Value]]:
         yield dict(zip(grid, point, strict=True))
 
 
-def _values(card: Card, name: str, text: str) -> list[Value]:
+def _values(card: Card, name: str, written: str) -> list[Value]:
     if name in card.parameters and card.parameters[name].type.startswith("list["):
-        return [card.parse(name, text)]
+        return [card.parse(name, written)]
     values = []
-    for piece in text.split(","):
+    for piece in written.split(","):
         counted = _RANGE.fullmatch(piece.strip())
         if not counted:
             values.append(card.parse(name, piece))
             continue
         first, last = map(int, counted.groups())
         if first > last or last - first >= LARGEST:
-            raise InputError(f"range {piece} of parameter '{name}': it must count up, by less than {LARGEST:,}")
+            raise InputError(f"range {shown(piece)} of parameter '{name}': it must count up, by less than {LARGEST:,}")
         values += [card.parse(name, str(value)) for value in range(first, last + 1)]
     return values
 
 
 def _code(notebook: str) -> list[str]:
     """Return the code of a notebook; changes of prose or stored outputs do not make it another experiment."""
-    cells = json.loads(notebook)["cells"]
+    cells = text.from_json(notebook, "the notebook of the sweep")["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

@@ -3,37 +3,51 @@
 import contextlib
 import io
 import json
-import os
-import platform
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import fsspec
 import pandas as pd
 
 from deepphenomena.book import cards, records
 from deepphenomena.book.records import Record
+from deepphenomena.book.sweeps import lock
 from deepphenomena.book.sweeps.grid import Task
+from deepphenomena.runtime import text
 from deepphenomena.runtime.errors import InputError, RunError
-
-_LOCK = "sweep.lock"
 
 
 class Store:
     """Runs by chapter and key: `<slug>/<key>.ipynb`, the executed notebook, and `<slug>/<key>.json`, its record.
 
     A record is written last and atomically, so a run is finished if its record exists. The table of a chapter,
-    `<slug>.parquet`, is computed from the records only.
+    `<slug>.parquet`, is computed from the records only. A relative folder means one on the machine of the caller, here
+    and on the workers.
     """
 
     def __init__(self, out: str):
         try:
             self.files, root = fsspec.core.url_to_fs(out)
-        except (ValueError, ImportError) as problem:
+        except Exception as problem:  # each file system has its own errors for an impossible address
             raise InputError(f"output '{out}': {problem}; give a folder or an address that fsspec supports") from None
         self.root = root.rstrip("/")
-        self.out = out
+        self.out = self.root if lock.is_local(self.files) else out
+
+    def check(self) -> None:
+        """Raise InputError, before any run, unless the workers can write there and the caller can read it."""
+        protocols = (self.files.protocol,) if isinstance(self.files.protocol, str) else self.files.protocol
+        if "memory" in protocols:
+            raise InputError(f"output '{self.out}': it is lost with each process; give a folder or s3://bucket/folder")
+        probe = self._path(f".{uuid.uuid4().hex}")
+        try:
+            self.files.makedirs(self.root, exist_ok=True)
+            self.files.pipe_file(probe, b"probe")
+            self.files.rm_file(probe)
+        except Exception as problem:  # read-only, no permission, no network: each file system has its own errors
+            reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+            raise InputError(
+                f"output '{self.out}': cannot be written ({reason}); give a folder or an address that can"
+            ) from None
 
     def _path(self, *parts: str) -> str:
         return "/".join((self.root, *parts))
@@ -47,7 +61,17 @@ class Store:
         return self.files.exists(self._path(task.slug, f"{task.key}.json"))
 
     def _records(self, slug: str) -> list[str]:
-        return [path for path in self.files.glob(self._path(slug, "*.json")) if not path.endswith(".failed.json")]
+        self.files.invalidate_cache()  # other workers write there, too
+        try:
+            found = self.files.ls(self._path(slug), detail=False)  # a pattern would read brackets in the address
+        except FileNotFoundError:
+            return []
+        names = {path: path.rsplit("/", 1)[-1] for path in map(str, found)}
+        return [
+            path
+            for path, name in names.items()
+            if name.endswith(".json") and not name.endswith(".failed.json") and not name.startswith(".")
+        ]
 
     def keep(self, task: Task, notebook: str, record: Record) -> None:
         """Store a finished run; the record last."""
@@ -66,7 +90,10 @@ class Store:
 
     def read(self, slug: str, key: str) -> Record:
         path = self._path(slug, f"{key}.json")
-        return records.parse(json.loads(self.files.cat_file(path)), path)
+        record = records.parse(text.from_json(self.files.cat_file(path).decode("utf-8", "replace"), path), path)
+        if record.slug != slug:
+            raise InputError(f"record {path}: it is of {record.slug}; delete it, then sweep again")
+        return record
 
     def write_table(self, slug: str) -> str:
         """Write the table of all finished runs of a chapter, one row for each claim; return its path.
@@ -110,7 +137,7 @@ class Store:
             self.files.makedirs(folder, exist_ok=True)
             try:
                 self.files.pipe_file(beside, content.encode() if isinstance(content, str) else content)
-                self.files.mv(beside, path)
+                self._rename(beside, path)
             except BaseException:
                 with contextlib.suppress(Exception):
                     self.files.rm_file(beside)
@@ -121,49 +148,16 @@ class Store:
                 f"output {path}: cannot be written ({reason}); free or unlock it, then sweep again"
             ) from None
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def _rename(self, beside: str, path: str) -> None:
+        if lock.is_local(self.files):
+            self.files.mv(beside, path)
+        else:  # there a move reads brackets as a pattern, and copies anyway
+            self.files.cp_file(beside, path)
+            self.files.rm_file(beside)
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """Lock the folder against a second sweep. Raise InputError with the owner and the time if it is locked."""
-        path, mine = self._path(_LOCK), uuid.uuid4().hex
-        owner = {"host": platform.node(), "process": os.getpid(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
-        held = self._holder(path)
-        if held and not _gone(held):
-            raise _occupied(self.out, held, path)
-        self._write(json.dumps(owner | {"token": mine}), _LOCK)
-        held = self._holder(path)  # of two simultaneous sweeps, the one whose token remains continues
-        if not held or held["token"] != mine:
-            raise _occupied(self.out, held or owner, path)
-        try:
-            yield
-        finally:
-            if (self._holder(path) or {}).get("token") == mine:
-                self.files.rm_file(path)
-
-    def _holder(self, path: str) -> dict | None:
-        try:
-            return json.loads(self.files.cat_file(path))
-        except FileNotFoundError:
-            return None
-
-
-def _gone(held: dict) -> bool:
-    """Return whether the lock belongs to a sweep on this machine that no longer runs (it was killed)."""
-    if held["host"] != platform.node():
-        return False
-    try:
-        os.kill(held["process"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
-
-
-def _occupied(out: str, held: dict, path: str) -> InputError:
-    return InputError(
-        f"output {out}: a sweep writes there already (process {held['process']} on {held['host']}, since "
-        f"{held['since']}); wait for it, give another --out, or, if it no longer runs, delete {path}"
-    )
+        return lock.locked(self.files, self.root, self.out)
 
 
 def _sortable(value):
