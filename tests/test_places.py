@@ -129,6 +129,7 @@ def test_a_relative_folder_is_that_of_the_caller(tmp_path, monkeypatch):
 
 def test_a_sweep_without_workers_ends(monkeypatch):
     monkeypatch.setattr(cluster, "_SECONDS_WITHOUT_WORKERS", 0.5)
+    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
 
     class Pending:
         status = "pending"

@@ -73,9 +73,9 @@ def why_wrong(path: str, target: str) -> str | None:
 
 
 def room_of(path: str) -> str:
-    """The room of a module; "" for the package itself."""
+    """The room of a module; "" for the package itself and for the command that it is as a module."""
     name = PurePosixPath(path).parts[0].removesuffix(".py")
-    return "" if name == "__init__" else name
+    return "" if name in ("__init__", "__main__") else name
 
 
 def chapter_of(path: str) -> str:

@@ -165,7 +165,7 @@ THREE_WAYS = """
 import jax, jax.numpy as jnp, numpy as np, optax
 from deepphenomena import training
 from deepphenomena.runtime import compilation, threads
-from deepphenomena.training import Epochs, Recording, driver, grid, tunable
+from deepphenomena.training import Epochs, Recording, grid, placement, tunable
 
 def squared(parameters, batch):
     x, y = batch

@@ -278,9 +278,8 @@ def _kept_traceback() -> str:
 
 def _accept_any_terminal() -> None:
     """Replace signs that the terminal's encoding lacks, instead of failing on them."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    for stream in filter(lambda stream: hasattr(stream, "reconfigure"), (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="replace")
 
 
 def _interrupt(*_: Any) -> None:

@@ -8,7 +8,6 @@ variances. A network of thousands of layers multiplies rounding errors by its de
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,51 +19,12 @@ from numpy.typing import ArrayLike
 from deepphenomena.mean_field.activations import Activation, nonlinearity
 from deepphenomena.mean_field.moments import checked_variances, cross_moment, floating, second_moment, slope_moment
 from deepphenomena.mean_field.quadrature import Number
+from deepphenomena.mean_field.results import DepthScales, FixedPoint, PhaseDiagram
 from deepphenomena.mean_field.roots import bisect, implicit
 from deepphenomena.runtime import numbers
 from deepphenomena.runtime.errors import InputError, shown
 
 _DOUBLINGS = 40
-
-
-class FixedPoint(NamedTuple):
-    """The fixed point of a deep network: the variance q* and the correlation c* of two signals.
-
-    Example:
-        >>> fixed = mean_field.fixed_point("tanh", 3.0, 0.1)
-        >>> round(float(fixed.variance), 3), round(float(fixed.correlation), 3)
-        (1.508, 0.478)
-    """
-
-    variance: Float[Array, ""]
-    correlation: Float[Array, ""]
-
-
-class DepthScales(NamedTuple):
-    """Layers over which a deviation from the fixed point shrinks by a factor e; infinite on the critical line.
-
-    Example:
-        >>> round(float(mean_field.depth_scale("tanh", 3.0, 0.1).correlation), 2)
-        8.98
-    """
-
-    variance: Float[Array, ""]
-    correlation: Float[Array, ""]
-
-
-class PhaseDiagram(NamedTuple):
-    """Fixed points, χ₁ and ξ_c over a grid. Each array is (weight variances, bias variances).
-
-    Example:
-        >>> diagram = mean_field.phase_diagram("tanh", jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([0.1, 0.2]))
-        >>> diagram.depth_scale.shape
-        (3, 2)
-    """
-
-    variance: Float[Array, "weights biases"]
-    correlation: Float[Array, "weights biases"]
-    chi: Float[Array, "weights biases"]
-    depth_scale: Float[Array, "weights biases"]
 
 
 def variance_map(activation: Activation, weight_variance: Number, bias_variance: Number, q: Number) -> Float[Array, ""]:

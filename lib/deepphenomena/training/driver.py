@@ -12,7 +12,7 @@ from jaxtyping import Int, Key, PyTree
 from deepphenomena.runtime import progress, threads
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.training import checkpoints, placement
-from deepphenomena.training.identity import program_digest
+from deepphenomena.training.identity import described, program_digest
 from deepphenomena.training.labels import Grid
 from deepphenomena.training.scan import (
     BatchFunction,
@@ -140,24 +140,17 @@ def _train_members(
         metrics[name][:, 0] = of_members
 
     of_one = (state, values, limits) if batched else (state[0], placement.take(values, 0), limits[0])
-    traced = jax.tree.map(_described, (of_one[0], data, recording.held_out, *of_one[1:], stop_above))
+    traced = described((of_one[0], data, recording.held_out, *of_one[1:], stop_above))
 
     def identity():
         program = functools.partial(_one_segment, batched=batched, evaluate=recording.evaluate, loss=loss, make=make,
                                     batch_fn=batch_fn, length=length)  # fmt: skip
-        digest = program_digest(program, *traced)
-        arrays = (
-            limits,
-            interval,
-            length,
-            stop_above,
-            values,
-            data,
-            parameters,
-            recording.held_out,
-            jax.random.key_data(keys),
+        numbers = (limits, interval, length, stop_above, values, jax.random.key_data(keys))
+        return (
+            (numbers, data, parameters, recording.held_out),
+            np.frombuffer(bytes.fromhex(program_digest(program, *traced)), np.uint8),
+            np.frombuffer(jax.__version__.encode(), np.uint8),
         )
-        return arrays, np.frombuffer(bytes.fromhex(digest), np.uint8), np.frombuffer(jax.__version__.encode(), np.uint8)
 
     store = checkpoints.Store(checkpoint, CHECKPOINT_SECONDS, identity)
     done, state, losses, metrics = store.restore((0, state, losses, metrics))
@@ -209,11 +202,6 @@ def train_segment(state, data, values, limits, stop_above, *, batched, **program
     segment = functools.partial(advance, **program)
     segment = jax.vmap(segment, (0, None, 0, 0, None)) if batched else segment
     return segment(state, data, values, limits, stop_above)
-
-
-def _described(leaf) -> jax.ShapeDtypeStruct:
-    """Return the shape and type of a leaf, which are the same for a new and for a restored state."""
-    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
 
 
 def _one_segment(state, data, held_out, values, limits, stop_above, *, batched, evaluate, **program):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -32,6 +33,16 @@ def program_digest(function: Callable, *arguments: Any) -> str:
         array = np.asarray(value)
         digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def described(arguments: Any) -> Any:
+    """Return the shapes and types of a pytree, which are the same for a new and for a restored state.
+
+    Example:
+        >>> described([np.zeros(3, np.float32)])
+        [ShapeDtypeStruct(shape=(3,), dtype=float32)]
+    """
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), arguments)
 
 
 def _values(program: core.ClosedJaxpr | core.Jaxpr) -> Iterator[Any]:

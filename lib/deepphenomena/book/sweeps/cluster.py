@@ -17,6 +17,7 @@ from deepphenomena.runtime.errors import InputError, RunError, shown
 
 _SECONDS_TO_CONNECT = 20
 _SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_COUNTS = 5.0  # of the workers: each asks the scheduler for all of them
 _SECONDS_WITHOUT_WORKERS = 300.0  # on a busy machine a worker takes minutes to start
 _ADDRESS = re.compile(r"([a-z]+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 _ON_THIS_MACHINE_ONLY = "127.0.0.1:0"  # any free port, not reachable from other machines
@@ -85,7 +86,7 @@ def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[s
     resumes.
     """
     pending = {client.submit(run_task, task, out, key=f"{task.slug}-{task.key}", pure=False): task for task in tasks}
-    results, last_seen = [], time.monotonic()
+    results, last_seen, counted = [], time.monotonic(), time.monotonic()
     with progress.bar(len(tasks), "sweep", unit="run") as bar:
         while pending:
             # Poll instead of waiting: waiting on a future of a lost scheduler never ends.
@@ -102,9 +103,13 @@ def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[s
                 bar.update()
                 if results[-1].reason:
                     report(f"failed: {_named(task)}: {results[-1].reason.strip().splitlines()[-1]}")
-            if ended or client.scheduler_info()["workers"]:
-                last_seen = time.monotonic()
-            elif time.monotonic() - last_seen > _SECONDS_WITHOUT_WORKERS:
+            now = time.monotonic()
+            if now - counted >= _SECONDS_BETWEEN_COUNTS:
+                counted = now
+                last_seen = now if client.scheduler_info()["workers"] else last_seen
+            if ended:
+                last_seen = now
+            elif now - last_seen > _SECONDS_WITHOUT_WORKERS:
                 raise RunError(
                     f"no workers were left for {_SECONDS_WITHOUT_WORKERS:.0f} s after {len(results)} of {len(tasks)} "
                     "runs; finished runs are kept: start workers, or free memory, and give the same command again"
