@@ -161,7 +161,7 @@ def test_adapted_parameters_keep_their_type(rate, dtype, wide):
 
 def test_a_deep_scan_takes_parameters_wider_than_its_input():
     with jax.enable_x64(True):
-        found = kernels.deep_scan(lambda w, x: w * x, np.full(9, 2.0), jnp.float32(1), block=4)
+        found = kernels.deep_scan(lambda w, x: w * x, jnp.full(9, 2.0, jnp.float64), jnp.float32(1), block=4)
     assert found.dtype == np.float64
     assert found == 2.0**9
 

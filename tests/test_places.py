@@ -56,7 +56,7 @@ def test_of_sweeps_that_start_together_one_holds_the_lock(tmp_path, before):
         assert not (tmp_path / "sweep.lock").exists()
 
 
-@pytest.mark.parametrize("process", [os.getpid(), 1])
+@pytest.mark.parametrize("process", [os.getpid(), 1], ids=["its own", "1"])
 def test_a_process_with_a_reused_number_does_not_hold_the_lock(tmp_path, process):
     """As in a container that was restarted, where the new sweep has the number of the old one."""
     (tmp_path / "sweep.lock").write_text(held(process=process))
