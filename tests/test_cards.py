@@ -5,6 +5,7 @@ import yaml
 from example_card import CONTENT, changed
 
 from deepphenomena.book import cards
+from deepphenomena.book.parameters import Rule
 from deepphenomena.runtime.errors import InputError
 
 
@@ -155,3 +156,10 @@ def test_a_file_that_is_no_card_is_refused(tmp_path, text):
 def test_an_unknown_chapter_is_named_with_those_there_are():
     with pytest.raises(InputError, match="large_learning_rate_phase"):
         cards.load("large_learning_rate_phases")
+
+
+def test_a_list_without_a_value_that_it_must_contain_is_refused():
+    rule = Rule(parameter="blocks", contains=[1, 2])
+    rule.check({"blocks": [2, 3, 1]}, "some_chapter")
+    with pytest.raises(InputError, match=r"'blocks' of some_chapter cannot be .*: it must contain 1, 2"):
+        rule.check({"blocks": [1, 3]}, "some_chapter")
