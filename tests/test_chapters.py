@@ -134,6 +134,13 @@ def bytes_of_outputs(notebook):
 
 
 @pytest.mark.parametrize("slug", SLUGS)
+def test_a_stored_notebook_loses_nothing_by_its_short_lines(slug):
+    text = runner.text_of(read(slug))
+    assert text == runner.notebook_path(slug).read_text(encoding="utf-8")
+    assert json.loads(text) == json.loads(nbformat.writes(read(slug)))
+
+
+@pytest.mark.parametrize("slug", SLUGS)
 def test_stored_outputs_are_small(slug):
     size = bytes_of_outputs(read(slug))
     assert size <= LARGEST_OUTPUTS, (

@@ -123,16 +123,18 @@ def store(executed: Path, chapter: Path, card: Card) -> None:
     documents.write_whole(chapter, text_of(notebook))
 
 
-_SHORT = r'(?:"[^"\\\n]{0,40}"|[-+.\w]+)'
+_SHORT = r'(?:"[^"\\\n]{0,40}"|[-+.\w]+)'  # a word or a number
 _FLAT = re.compile(rf"([\[{{])\n\s+((?:(?:{_SHORT}: )?{_SHORT}(?:,\n\s+)?)+)\n\s+([\]}}])")
 
 
 def text_of(notebook: nbformat.NotebookNode) -> str:
-    """Return the JSON of a notebook with lists and objects of numbers and short words on a line of their own."""
-    return (
-        _FLAT.sub(lambda found: found[1] + re.sub(r",\n *", ", ", found[2]) + found[3], nbformat.writes(notebook))
-        + "\n"
-    )
+    """Return the JSON of a notebook, each list or object of numbers and short words on one line."""
+
+    def on_one_line(found):
+        opening, entries, closing = found.groups()
+        return opening + re.sub(r",\n *", ", ", entries) + closing
+
+    return _FLAT.sub(on_one_line, nbformat.writes(notebook)) + "\n"
 
 
 def changed(slug: str) -> list[str]:
