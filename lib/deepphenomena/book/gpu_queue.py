@@ -26,7 +26,7 @@ PRESET = "paper"  # the preset that wants a GPU
 PIECE_SECONDS = 540
 SECONDS_TO_STOP = 15  # of a piece: an interrupted kernel needs some, the copy of the folder too
 # What the GPU machine has. Everything else that the library needs comes with the pack.
-ON_THE_MACHINE = ("jax", "numpy", "scipy", "optax", "flax", "pandas", "seaborn")
+ON_THE_MACHINE = ("jax", "numpy", "scipy", "optax", "flax", "orbax-checkpoint", "pandas", "seaborn")
 PACKED = ("_toc.yml", "chapters", "data/datasets.yaml", "data/embedded", "data/results", "lib", "LICENSE")
 _NOT_NEEDED = ("debugpy==",)  # only a debugger's, and large
 _COMMIT = "COMMIT"
