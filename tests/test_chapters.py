@@ -119,18 +119,11 @@ def test_every_claim_and_check_has_a_value_and_a_verdict_in_every_recorded_run(s
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_stored_outputs_and_the_recorded_quick_run_are_one(slug):
     stored, kept = records.read(runner.notebook_path(slug)), results.recorded(slug, "quick")
-    assert stored == kept.model_copy(
-        update={"attempt": 1, "attempts": [], "seeds_reused": None}
-    )  # what came before is not the run's
+    # What came before is not the run's, and the notebook does not repeat the series.
+    assert stored == kept.model_copy(update={"attempt": 1, "attempts": [], "seeds_reused": None, "series": {}})
 
 
-LARGEST_OUTPUTS = 400_000  # bytes, of all outputs of a notebook as its file holds them
-
-
-def bytes_of_outputs(notebook):
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    alone = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=outputs)])
-    return len(runner.text_of(alone).encode())
+LARGEST = 400_000  # bytes of the file of a notebook
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -141,17 +134,11 @@ def test_a_stored_notebook_loses_nothing_by_its_short_lines(slug):
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_stored_outputs_are_small(slug):
-    size = bytes_of_outputs(read(slug))
-    assert size <= LARGEST_OUTPUTS, (
+def test_a_stored_notebook_is_small(slug):
+    size = runner.notebook_path(slug).stat().st_size
+    assert size <= LARGEST, (
         f"{size / 1000:.0f} kB; keep fewer steps (every=...), draw fewer facets, no photograph at full size"
     )
-
-
-def test_outputs_that_are_too_large_are_noticed():
-    output = nbformat.v4.new_output("display_data", {"image/svg+xml": "x" * LARGEST_OUTPUTS})
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=[output])])
-    assert bytes_of_outputs(notebook) > LARGEST_OUTPUTS
 
 
 def rounded(value):

@@ -110,11 +110,14 @@ def record(slug: str, *, preset: str = QUICK, reuse: str | None = None) -> tuple
 def store(executed: Path, chapter: Path, card: Card) -> None:
     """Store an executed notebook as the notebook of the chapter, with its fingerprint.
 
-    Metadata that differs between runs is removed.
+    Metadata that differs between runs is removed, and so are the series, which `data/results/` keeps.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if records.MIME in output.get("data", {}):
+                output.data[records.MIME]["series"] = {}
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if not cell.metadata.get("tags", True):

@@ -47,7 +47,7 @@ def bars(
     _show.require_words(call, alt, caption)
     check_references(call, marks=marks)
     scale = _axes.scale_of(call, "yscale", yscale)
-    table = _tables.tidy(call, data, number="y", x=x, y=y, color=color, panel=panel)
+    table = _tables.tidy(call, data, numbers="y", x=x, y=y, color=color, panel=panel)
     table, labels = _axes.placed(table)
     tints, _, entries = _facets.conditions(table, color, None, marked=True)
     beside = len(tints) or 1
@@ -66,6 +66,4 @@ def bars(
     _axes.write_labels(axes, labels)
     entries += draw_references(axes, marks=marks)
     axes[0].set(ylim=ylim)
-    _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
-    _facets.legend(figure, entries)
-    _show.show(figure, alt=alt, caption=caption)
+    _facets.finish(figure, made, entries, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)

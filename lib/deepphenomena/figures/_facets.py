@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas.api.types import is_bool, is_float, is_number
 
-from deepphenomena.figures import _palette
+from deepphenomena.figures import _palette, _show
 from deepphenomena.figures._tables import levels
 from deepphenomena.figures._theme import FACET, NEUTRAL, theme
 
@@ -88,16 +88,6 @@ def written(label: Any) -> str:
     return f"{label:g}" if is_float(label) else str(label)
 
 
-def label_axes(made: list[tuple[Axes, pd.DataFrame]], xlabel: str, ylabel: str) -> None:
-    """Label the x axis of the lowest facet in each column and the y axis of the first facet in each row."""
-    columns = max(axis.get_subplotspec().colspan.stop for axis, _ in made)
-    for place, (axis, _) in enumerate(made):
-        lowest = place + columns >= len(made)
-        axis.set(xlabel=xlabel if lowest else "", ylabel=ylabel if place % columns == 0 else "")
-        if lowest:
-            axis.tick_params(axis="x", labelbottom=True)
-
-
 def conditions(
     table: pd.DataFrame, color: str | None, style: str | None, *, marked: bool
 ) -> tuple[dict[Any, str], dict[Any, Any], list[Artist]]:
@@ -118,7 +108,33 @@ def conditions(
     return tints, shapes, entries + [entry(name(style, label), None, form) for label, form in shapes.items()]
 
 
-def legend(figure: Figure, entries: Sequence[Artist]) -> None:
+def finish(
+    figure: Figure,
+    made: list[tuple[Axes, pd.DataFrame]],
+    entries: Sequence[Artist],
+    *,
+    x: str,
+    y: str,
+    alt: str,
+    caption: str,
+) -> None:
+    """Label the axes, with spaces for the underscores of a column's name, draw the legend, and show the figure."""
+    _label_axes(made, x.replace("_", " "), y.replace("_", " "))
+    _legend(figure, entries)
+    _show.show(figure, alt=alt, caption=caption)
+
+
+def _label_axes(made: list[tuple[Axes, pd.DataFrame]], xlabel: str, ylabel: str) -> None:
+    """Label the x axis of the lowest facet in each column and the y axis of the first facet in each row."""
+    columns = max(axis.get_subplotspec().colspan.stop for axis, _ in made)
+    for place, (axis, _) in enumerate(made):
+        lowest = place + columns >= len(made)
+        axis.set(xlabel=xlabel if lowest else "", ylabel=ylabel if place % columns == 0 else "")
+        if lowest:
+            axis.tick_params(axis="x", labelbottom=True)
+
+
+def _legend(figure: Figure, entries: Sequence[Artist]) -> None:
     """Draw all entries below the axes, in as many columns as fit."""
     if entries:
         longest = max(len(entry.get_label()) for entry in entries)

@@ -46,7 +46,7 @@ def heatmap(
     """
     call = "figures.heatmap"
     _show.require_words(call, alt, caption)
-    table = _tables.means(_tables.tidy(call, data, number="value", x=x, y=y, value=value, panel=panel), "value")
+    table = _tables.means(_tables.tidy(call, data, numbers=["value"], x=x, y=y, value=value, panel=panel), "value")
     lowest, highest = (
         end if given is None else given
         for given, end in zip(limits, (table["value"].min(), table["value"].max()), strict=True)
@@ -66,5 +66,4 @@ def heatmap(
             number.set_color("#ffffff" if number.get_color() == "w" else "#1a1a1a")
     axes = [axis for axis, _ in made]
     figure.colorbar(axes[0].collections[0], ax=axes, label=label or value.replace("_", " "), shrink=0.9)
-    _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
-    _show.show(figure, alt=alt, caption=caption)
+    _facets.finish(figure, made, [], x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)

@@ -66,7 +66,7 @@ def lines(
     check_references(call, marks=marks, verticals=verticals)
     _axes.scale_of(call, "xscale", xscale)
     scale = _axes.scale_of(call, "yscale", yscale)
-    table = _tables.tidy(call, data, number="y", x=x, y=y, color=color, style=style, panel=panel)
+    table = _tables.tidy(call, data, numbers="y", x=x, y=y, color=color, style=style, panel=panel)
     labels = None
     if not is_numeric_dtype(table["x"]):
         table, labels = _axes.placed(table)
@@ -91,6 +91,4 @@ def lines(
     axes[0].set(ylim=ylim)
     for axis in axes:
         axis.set(xlim=xlim)
-    _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
-    _facets.legend(figure, entries)
-    _show.show(figure, alt=alt, caption=caption)
+    _facets.finish(figure, made, entries, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)

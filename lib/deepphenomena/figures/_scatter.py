@@ -49,9 +49,7 @@ def scatter(
     check_references(call, marks=marks, verticals=verticals)
     _axes.scale_of(call, "xscale", xscale)
     _axes.scale_of(call, "yscale", yscale)
-    columns = {"x": x, "y": y, "color": color, "style": style, "panel": panel}
-    _tables.tidy(call, data, number="x", **columns)
-    table = _tables.tidy(call, data, number="y", **columns)
+    table = _tables.tidy(call, data, numbers="xy", x=x, y=y, color=color, style=style, panel=panel)
     tints, shapes, entries = _facets.conditions(table, color, style, marked=True)
     figure, made = _facets.facets(table, panel)
     kinds = [role for role, column in (("color", color), ("style", style)) if column] or ["source"]
@@ -67,6 +65,4 @@ def scatter(
     axes = [axis for axis, _ in made]
     entries += draw_references(axes, marks=marks, verticals=verticals, curves=curves)
     axes[0].set(xlim=xlim, ylim=ylim)
-    _facets.label_axes(made, xlabel or x.replace("_", " "), ylabel or y.replace("_", " "))
-    _facets.legend(figure, entries)
-    _show.show(figure, alt=alt, caption=caption)
+    _facets.finish(figure, made, entries, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)

@@ -29,7 +29,7 @@ def require_words(call: str, alt: str, caption: str) -> None:
 def svg(figure: Figure) -> str:
     """Return the figure as SVG: deterministic, no background, text as paths, neutral colors that follow the theme.
 
-    Coordinates in paths are truncated to a tenth of a point and relative; larger images are stored as WebP.
+    Coordinates are given to a tenth of a point, in paths relative; larger images are stored as WebP.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "deepphenomena", "svg.fonttype": "path"}):
@@ -41,7 +41,9 @@ def svg(figure: Figure) -> str:
     text = re.sub(r"(?s)\s*<metadata>.*?</metadata>", "", text)
     text = re.sub(r"<!--.*?-->|\s*\n\s*", "", text)
     text = re.sub(r"data:image/png;base64,([^\"]*)", lambda image: _smaller_image(image[1]), text)
+    text = re.sub(r'(?<= d=")([^"]*)" transform="scale\(0\.015625\)', lambda glyph: _coarser(glyph[1]), text)
     text = re.sub(r'(?<= d=")[^"]*', lambda path: _shortened(path[0]), text)
+    text = re.sub(r"(?<=translate\()[^)]*", lambda place: _in_tenths(place[0]), text)
     return _without_repetition(text).replace("<defs>", dark_style() + "<defs>", 1)
 
 
@@ -50,6 +52,16 @@ def _smaller_image(png: str) -> str:
     image, buffer = PIL.Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
     image.save(buffer, "WEBP", lossless=len(png) < LARGE_IMAGE, quality=IMAGE_QUALITY, method=6)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _coarser(outline: str) -> str:
+    """Return the outline of a glyph, in 64ths of a point, on a grid of quarters: less than a hundredth of its size."""
+    return re.sub(r"-?[\d.]+", lambda number: str(round(float(number[0]) / 16)), outline) + '" transform="scale(0.25)'
+
+
+def _in_tenths(numbers: str) -> str:
+    """Return numbers, apart by spaces, with at most one digit after the decimal point."""
+    return " ".join(_tenths(round(float(number) * 10)) for number in numbers.split())
 
 
 def _shortened(path: str) -> str:

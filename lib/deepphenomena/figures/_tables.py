@@ -1,6 +1,6 @@
 """The tidy table of a figure: all sources in one table with a column per role, means over seeds, thinning."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,13 @@ POINTS = (60, 200)  # minimum and maximum points of a line; more are not disting
 ALL_POINTS = 1200  # target for all points of a figure, which determine its size in bytes
 
 
-def tidy(call: str, data: Data, *, number: str, **roles: str | None) -> pd.DataFrame:
+def tidy(call: str, data: Data, *, numbers: Iterable[str], **roles: str | None) -> pd.DataFrame:
     """Return one table of all sources, with a column "source" (the title) and one column for each role.
 
     Args:
         call: the function that the user called, for error messages.
         data: a tidy table, or {title: tidy table}.
-        number: the role whose column must hold numbers.
+        numbers: the roles whose columns must hold numbers.
         roles: the column of the data for each role; None for an unused role.
 
     Raises:
@@ -42,13 +42,15 @@ def tidy(call: str, data: Data, *, number: str, **roles: str | None) -> pd.DataF
             if column not in frame.columns:
                 where = f" of '{title}'" if title else ""
                 raise unknown(f"column for {role} of {call}{where}", column, map(str, frame.columns))
-        values = frame[played[number]]
-        if not is_numeric_dtype(values) or is_bool_dtype(values):
-            if not values.isna().all():
-                raise InputError(f"{call} was given {number}='{played[number]}' of type {values.dtype}: give numbers")
-            values = values.astype(float)
-        columns = {role: frame[column].to_numpy() for role, column in played.items()} | {number: values.to_numpy()}
-        parts.append(pd.DataFrame({"source": title, **columns}))
+        part = {role: frame[column] for role, column in played.items()}
+        for role in numbers:
+            if not is_numeric_dtype(part[role]) or is_bool_dtype(part[role]):
+                if not part[role].isna().all():
+                    raise InputError(
+                        f"{call} was given {role}='{played[role]}' of type {part[role].dtype}: give numbers"
+                    )
+                part[role] = part[role].astype(float)
+        parts.append(pd.DataFrame({"source": title, **{role: column.to_numpy() for role, column in part.items()}}))
     return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
