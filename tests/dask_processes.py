@@ -18,7 +18,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def cluster(port: int, workers: int, folder: Path) -> Iterator[tuple[subprocess.Popen, list[subprocess.Popen]]]:
     """(scheduler, workers), at work in a folder."""
-    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "30 seconds"}
+    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "5 minutes"}
     dask = [sys.executable, "-m", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
     scheduler = subprocess.Popen(

@@ -74,6 +74,29 @@ def test_a_dead_kernel_keeps_what_had_run(tmp_path, monkeypatch):
     assert "so far" in (tmp_path / "out.failed.ipynb").read_text()
 
 
+@pytest.mark.parametrize("deaths", [2, 3])
+def test_a_kernel_that_dies_before_it_answers_is_replaced_twice(tmp_path, monkeypatch, deaths):
+    source = f"import deepphenomena\nrun = deepphenomena.start('{SLUG}', globals())"
+    write_chapter(tmp_path / "tiny.ipynb", source, "run.verdict()")
+    monkeypatch.setenv("DEEPPHENOMENA_CACHE", str(tmp_path / "cache"))
+    start, started = runner._QuietKernelManager.start_kernel, []
+
+    async def start_then_die(self, **options):
+        await start(self, **options)
+        started.append(1)
+        if len(started) <= deaths:
+            await self.provisioner.kill()
+
+    monkeypatch.setattr(runner._QuietKernelManager, "start_kernel", start_then_die)
+    if deaths == 3:
+        with pytest.raises(RunError, match="did not run: Kernel died before replying"):
+            runner.execute(SLUG, out=tmp_path / "out.ipynb", source=tmp_path / "tiny.ipynb")
+    else:
+        _, record = runner.execute(SLUG, out=tmp_path / "out.ipynb", source=tmp_path / "tiny.ipynb")
+        assert record.slug == SLUG
+    assert len(started) == 3
+
+
 def test_a_read_only_cache_and_a_notebook_without_a_language_cost_no_run(tmp_path, monkeypatch, capfd):
     (tmp_path / "cache").touch()  # not a folder, so nothing can be written in it
     monkeypatch.setenv("DEEPPHENOMENA_CACHE", str(tmp_path / "cache"))

@@ -252,7 +252,8 @@ def test_a_lost_worker_and_a_lost_scheduler_change_nothing(chapter, tmp_path):
     before = finished()
     assert 3 <= len(before) < 6
     with cluster(port, 2, tmp_path):
-        subprocess.run(command, check=True, timeout=180, capture_output=True)
+        again = subprocess.run(command, timeout=300, capture_output=True, text=True)
+    assert again.returncode == 0, again.stdout + again.stderr
     after = finished()
     assert len(after) == 6
     assert all(after[file] == made for file, made in before.items())

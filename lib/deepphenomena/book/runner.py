@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from deepphenomena.book.records import Record
 from deepphenomena.book.run import CHECKPOINTS_VARIABLE
 from deepphenomena.runtime import documents, environment, paths, progress
 from deepphenomena.runtime.errors import InputError, RunError
+
+_TRIES_TO_START = 3  # a kernel
+_SECONDS_TO_START = 300  # a kernel, on a machine on which many start at once
 
 
 def notebook_path(slug: str) -> Path:
@@ -167,17 +170,17 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
+        options = {
+            "parameters": parameters,
+            "kernel_name": "python3",
+            "language": "python",  # also for a notebook whose metadata name none
+            "progress_bar": {"desc": card.slug, "leave": False} if sys.stderr.isatty() else True,
+            "cwd": str(source.parent),
+            "kernel_manager_class": _QuietKernelManager,
+            "start_timeout": _SECONDS_TO_START,
+        }
         try:
-            papermill.execute_notebook(
-                str(source),
-                str(beside),
-                parameters=parameters,
-                kernel_name="python3",
-                language="python",  # also for a notebook whose metadata name none
-                progress_bar={"desc": card.slug, "leave": False} if sys.stderr.isatty() else True,
-                cwd=str(source.parent),
-                kernel_manager_class=_QuietKernelManager,
-            )
+            _with_a_kernel(card.slug, lambda: papermill.execute_notebook(str(source), str(beside), **options))
         except DeadKernelError:
             where = _kept(beside, out)
             raise RunError(
@@ -190,6 +193,23 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
             raise RunError(
                 f"{card.slug} stopped in cell {error.exec_count}: {error.ename}: {reason}; see {failed}"
             ) from None
+
+
+def _with_a_kernel(slug: str, run: Callable[[], Any]) -> None:
+    """Call `run`, and again if its kernel does not start: kernels that start at once can choose the same ports."""
+    from nbclient.exceptions import DeadKernelError
+
+    for tries_left in reversed(range(_TRIES_TO_START)):
+        try:
+            run()
+            return
+        except DeadKernelError:  # while it ran a cell
+            raise
+        except RuntimeError as error:  # before the first cell
+            if not tries_left:
+                raise RunError(
+                    f"{slug} did not run: {error}; free memory or cores, then give the same command again"
+                ) from None
 
 
 def _kept(beside: Path, out: Path) -> Path | None:
