@@ -430,7 +430,7 @@ def test_a_lossy_copy_is_served_only_under_its_own_name(mirror):
     with pytest.raises(InputError, match=r"nowhere to be had.*none of its files in") as error:
         datasets.load("cifar10", n=50_000)
     assert "jpeg" not in str(error.value)
-    with pytest.raises(InputError, match=r"cifar10_jpeg92.npz is not the expected file: its sha256 is"):
+    with pytest.raises(InputError, match=r"cifar10_jpeg92.npz is not the expected file: its checksum is"):
         datasets.load("cifar10_jpeg92")
 
 
@@ -554,7 +554,7 @@ def test_omniglot_is_ordered_by_name_and_reduced_by_exact_area(declare, mirror):
                     Image.fromarray(~drawing).save(picture, "PNG")
                     archive.writestr(f"{stem}/{name}/0001_{drawer + 1:02}.png", picture.getvalue())
         files[f"{stem}.zip"] = stream.getvalue()
-    archives = {name: f"md5:{hashlib.md5(content).hexdigest()}" for name, content in files.items()}
+    archives = {name: f"sha256:{hashlib.sha256(content).hexdigest()}" for name, content in files.items()}
     entry = declared({}, None, (28, 28, 1), 60, 60, sources=[{"form": "omniglot-zip", "archives": archives}])
     declare(letters=entry | {"classes": []})
     put(mirror, files)
@@ -697,9 +697,12 @@ def test_parts_are_downloaded_once_and_only_as_many_as_needed(in_parts, server, 
     dataset = datasets.load("large", n=4)
     assert (dataset.provenance, dataset.source) == ("download", address)
     cache = tmp_path / "cache" / "datasets" / "large"
-    assert [file.name for file in cache.iterdir()] == ["part0.npz"]
+    assert {file.name for file in cache.iterdir()} == {"part0.npz", "part0.npz.sha256"}
     shutil.rmtree(folder)
     assert datasets.load("large", n=4).provenance == "cache"
+    np.savez(cache / "part0.npz", X=COLOUR["train"][5:10], Y=LABELS[10][5:10])
+    with pytest.raises(InputError, match=r"part0.npz is not the expected file: .*delete this file and run again"):
+        datasets.load("large", n=4)
 
 
 @pytest.mark.parametrize(

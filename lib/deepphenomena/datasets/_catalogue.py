@@ -12,7 +12,7 @@ from deepphenomena.runtime.errors import InputError
 
 SplitName = Literal["train", "validation", "test"]
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Checksum = Annotated[str, pydantic.StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+Checksum = Annotated[str, pydantic.StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Size = Annotated[int, pydantic.Field(gt=0)]
 
 
@@ -62,7 +62,7 @@ class Source(_Declared):
     @pydantic.model_validator(mode="after")
     def _checked(self) -> "Source":
         if self.form != "parts" and None in self.archives.values():
-            raise ValueError("an archive has no checksum; write sha256:... or md5:...")
+            raise ValueError("an archive has no checksum; write sha256:...")
         if self.form == "parts" and self.url is None:
             raise ValueError("a dataset in parts needs an address; give url")
         return self

@@ -1,8 +1,9 @@
 """Datasets in parts: large archives, of which a request downloads only the first ones that it needs.
 
-The cache keeps each archive as published.
+The cache keeps each archive as published and, if no checksum is published, the one that it had when it was downloaded.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from deepphenomena.datasets._arrays import FAULTS, Arrays, Unusable, archive_file
 from deepphenomena.datasets._catalogue import Entry, Source
 from deepphenomena.datasets._complete import MIRROR_VARIABLE, Served, download, mirror
-from deepphenomena.runtime import paths
+from deepphenomena.runtime import documents, paths, text
 from deepphenomena.runtime.errors import InputError
 
 
@@ -28,7 +29,7 @@ def leading(name: str, split: str, entry: Entry, n: int) -> Served:
     for number, archive in enumerate(list(source.archives)[: -(-n // share)]):
         folder, provenance = _located(name, source, archive)
         try:
-            file = archive_file(folder, archive, source.archives[archive])
+            file = archive_file(folder, archive, source.archives[archive] or _when_downloaded(folder / archive))
             parts.append(_read(file, min(share, n - number * share), entry))
         except Unusable as why:
             raise InputError(
@@ -53,7 +54,20 @@ def _located(name: str, source: Source, archive: str) -> tuple[Path, str]:
             f"{MIRROR_VARIABLE} ({served or 'not set'}); {source.url} ({why}); connect to the network, or set "
             f"{MIRROR_VARIABLE} to a folder with {name}/{archive}"
         ) from None
+    with (cache / archive).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    documents.write_whole(_checksum_of(cache / archive), f"sha256:{digest}")
     return cache, "download"
+
+
+def _checksum_of(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}.sha256")
+
+
+def _when_downloaded(archive: Path) -> str | None:
+    """Return the checksum that an archive had when it was downloaded, or None if it came another way."""
+    kept = _checksum_of(archive)
+    return text.read(kept, f"checksum {kept}").strip() if kept.is_file() else None
 
 
 def _read(file: Path, n: int, entry: Entry) -> tuple[np.ndarray, np.ndarray]:
