@@ -14,7 +14,17 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from deepphenomena.book import benchmarks, cards, claims_table, records, results, runner, scorecard, standing
+from deepphenomena.book import (
+    benchmarks,
+    cards,
+    claims_table,
+    content_policy,
+    records,
+    results,
+    runner,
+    scorecard,
+    standing,
+)
 from deepphenomena.book.cards import Card
 from deepphenomena.book.records import Record
 from deepphenomena.runtime import paths
@@ -216,6 +226,15 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
         icons.write_text("")
 
 
+def add_content_policy(app: Sphinx, exception: Exception | None) -> None:
+    """Add a content security policy to each page."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for file in Path(app.outdir).rglob("*.html"):
+        if "_static" not in file.relative_to(app.outdir).parts:
+            file.write_text(content_policy.with_policy(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension. Sphinx calls this function."""
     app.add_directive("scorecard", Scorecard)
@@ -230,4 +249,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", equip_scorecard)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", lighten)
+    app.connect("build-finished", add_content_policy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
