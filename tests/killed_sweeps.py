@@ -3,8 +3,8 @@
     python tests/killed_sweeps.py             20 sweeps, some 20 minutes
     python tests/killed_sweeps.py --sweeps 2
 
-Not part of `make test`; a scheduled workflow runs it. Every sweep must end with the table of an undisturbed one and repeat no finished run. A sweep
-that says that it was stopped is started again by the same command, as it asks.
+Not part of `make test`; a scheduled workflow runs it. Every sweep must end with the table of an undisturbed one and
+repeat no finished run. A sweep that says that it was stopped is started again by the same command, as it asks.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from deepphenomena.figures import _axes, _facets, _show, _tables
 from deepphenomena.figures._references import Numbers, check_references, draw_references
 from deepphenomena.figures._theme import INK
 
-_ABREAST = 0.6  # fraction of the width of a position that its colors fill
+_WIDTH_OF_COLORS = 0.6  # fraction of the width of a position that its colors fill
 
 
 def bars(
@@ -51,7 +51,7 @@ def bars(
     table, labels = _axes.placed(table)
     tints, _, entries = _facets.conditions(table, color, None, marked=True)
     beside = len(tints) or 1
-    shifts = {label: (k - (beside - 1) / 2) * _ABREAST / beside for k, label in enumerate(tints)}
+    shifts = {label: (k - (beside - 1) / 2) * _WIDTH_OF_COLORS / beside for k, label in enumerate(tints)}
     figure, made = _facets.facets(table, panel)
     for axis, rows in made:
         axis.set(yscale=yscale)

@@ -1,6 +1,6 @@
 """Learning to learn from few examples: adaptation of any part of a network, and gradients through it.
 
-MAML adapts every parameter to a task, ANIL the head alone, and a test with frozen layers whatever is left: one
+MAML adapts every parameter to a task, ANIL only the head, and a test with frozen layers the other layers: one
 function, `adapt`, with another mask. Tasks are drawn as `tasks.few_shot` says:
 
     training.train(meta_loss(loss, mask=mask, rate=0.1, steps=5), parameters, by_class(images, labels), key=key, ...,
@@ -81,7 +81,7 @@ def adapt(
         if first_order:
             gradients = lax.stop_gradient(gradients)
         marked = [g if marks[i] is True else jnp.where(marks[i], g, 0) for i, g in zip(moving, gradients, strict=True)]
-        # In the type of the parameters, whatever that of the rate.
+        # In the type of the parameters, not in that of the rate.
         return [(leaf - rate * g).astype(leaf.dtype) for leaf, g in zip(moved, marked, strict=True)], None
 
     adapted = list(leaves)

@@ -1,4 +1,4 @@
-"""The deep bootstrap: a network trained on n samples beside the same network trained on fresh ones."""
+"""The deep bootstrap: a network trained on n samples, and the same network trained on fresh ones."""
 
 from deepphenomena.papers.deep_bootstrap.measures import censored, frame, jackknife, largest, until_stop
 from deepphenomena.papers.deep_bootstrap.populations import Reordered, collection, drawn_from, reordered

@@ -1,4 +1,4 @@
-"""The Real World beside the Ideal World: one network trained twice in one program, on n samples and on fresh ones.
+"""Real and Ideal World: one network trained twice in one program, on n samples and on fresh ones.
 
 Source: Nakkiran, Neyshabur and Sedghi 2020, "The Deep Bootstrap Framework: Good Online Learners are Good Offline
 Generalizers". Both worlds share the initial parameters, the optimizer, its schedule and the number of steps:

@@ -1,4 +1,4 @@
-"""A network beside its first-order Taylor expansion."""
+"""A network and its first-order Taylor expansion."""
 
 import functools
 from collections.abc import Callable

@@ -73,7 +73,7 @@ def constant(rate: Array | float, curvature_0: Array | float) -> Tunable:
 
 
 def decayed(rate: Array | float, curvature_0: Array | float, *, physical_time: float) -> Tunable:
-    """Gradient descent at η = rate / λ₀ for physical_time / rate steps, then at 0.5 / λ₀, whatever the rate.
+    """Gradient descent at η = rate / λ₀ for physical_time / rate steps, then at 0.5 / λ₀ for every rate.
 
     Source: Lewkowycz et al. (2020), Figures 5b and 5d: all rates end with the same small one.
 

@@ -1,6 +1,6 @@
 """Networks pretrained on photographs: the weights that ship with the book, and a network made for its first filters.
 
-The weights lie in `sources/`, in half precision, with their provenance in `sources/sources.json`.
+The weights are in `sources/`, in half precision, with their provenance in `sources/sources.json`.
 `data/make_sources.py` makes them again.
 """
 

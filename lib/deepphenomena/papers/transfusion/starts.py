@@ -1,8 +1,8 @@
 """Where a fine-tuning starts: fresh weights, pretrained ones, parts of them, or only their scale.
 
 Every start is a pure function of two pytrees of parameters: `fresh`, a network as it was drawn, and `pretrained`, one
-that was trained on another task. Parameters lie under `blocks` 0, 1, ... and `head`, as in `nets.staged.Staged`; the
-head is fresh in every start, for the classes of the two tasks have nothing in common.
+that was trained on another task. Parameters are under `blocks` 0, 1, ... and `head`, as in `nets.staged.Staged`; the
+head is fresh in every start, because the two tasks have no classes in common.
 
 Source: Raghu, Zhang, Kleinberg and Bengio 2019, "Transfusion: understanding transfer learning for medical imaging",
 Sections 4 and 5.
@@ -26,7 +26,7 @@ def transfer(fresh: PyTree, pretrained: PyTree) -> PyTree:
 
 
 def transfuse(fresh: PyTree, pretrained: PyTree, *, blocks: int) -> PyTree:
-    """Weight transfusion: the lowest `blocks` blocks pretrained, whatever lies above them fresh.
+    """Weight transfusion: the lowest `blocks` blocks pretrained, the rest fresh.
 
     The networks may differ above: where `fresh` is narrower there, this is the paper's slim hybrid.
 
