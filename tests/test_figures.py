@@ -15,6 +15,7 @@ from PIL import Image
 
 from deepphenomena import figures
 from deepphenomena.figures import _palette, _show, _tables
+from deepphenomena.runtime import origin
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.runtime.statistics import Scale, estimate
 
@@ -36,7 +37,7 @@ def table(steps=20, seeds=5, rates=(0.1, 1.0)):
 def drawn(monkeypatch):
     """The figures as they are shown, still open to a look at their axes: [(figure, svg)]."""
     shown = []
-    monkeypatch.setattr(_show, "show", lambda figure, *, alt, caption: shown.append((figure, _show.svg(figure))))
+    monkeypatch.setattr(_show, "show", lambda figure, **_: shown.append((figure, _show.svg(figure))))
     yield shown
     plt.close("all")
 
@@ -332,3 +333,15 @@ def test_words_are_asked_for_before_anything_is_drawn():
     with pytest.raises(InputError, match=r"figures\.show was given an empty caption"):
         _show.show(figure, alt="A figure.", caption=" ")
     plt.close(figure)
+
+
+def test_a_figure_names_the_recorded_tables_that_it_draws(outputs):
+    frame = table()
+    figures.lines(frame, x="step", y="loss", **WORDS)
+    kept = frame.copy()
+    origin.mark(kept, ("curves", "quick"))
+    tables = {"a": kept[kept["step"] > 0], "b": kept.assign(loss=1.0), "c": frame}
+    figures.lines(tables, x="step", y="loss", **WORDS)
+    plain, named = (metadata[_show.MIME] for _, metadata in outputs if _show.MIME in metadata)
+    assert "origins" not in plain
+    assert named["origins"] == [["curves", "quick"]]

@@ -3,7 +3,7 @@
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
@@ -14,6 +14,7 @@ from deepphenomena.runtime import documents, text
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.runtime.statistics import Estimate, Scale
 
+SERIES_NAME = r"[A-Za-z][A-Za-z0-9_]{0,59}"  # it names a file of the book
 MIME = "application/vnd.deepphenomena.record+json"
 VERSION = 2  # of the record format
 
@@ -88,7 +89,7 @@ class Record(_Recorded):
     outcomes: list[Outcome]
     checks: list[Outcome] = []
     void: str | None = None
-    series: dict[str, dict[str, list[Any]]]
+    series: dict[Annotated[str, pydantic.StringConstraints(pattern=f"^{SERIES_NAME}$")], dict[str, list[Any]]]
     datasets: list[DatasetUse]
     provenance: Provenance
     attempt: int = 1

@@ -20,7 +20,7 @@ from deepphenomena.book.parameters import Value
 from deepphenomena.book.provenance import DatasetUse
 from deepphenomena.book.records import Record
 from deepphenomena.datasets import Dataset
-from deepphenomena.runtime import threads
+from deepphenomena.runtime import origin, threads
 from deepphenomena.runtime.errors import InputError, unknown
 from deepphenomena.runtime.statistics import Scale
 from deepphenomena.training.scan import Loss
@@ -150,8 +150,8 @@ class Run:
                 columns. Floats are rounded to six significant digits.
 
         Raises:
-            InputError: not a table, a table without rows, a value that is neither a number nor text, or more than
-                200 kB as JSON.
+            InputError: a name that cannot name a file, not a table, a table without rows, a value that is neither a
+                number nor text, or more than 200 kB as JSON.
 
         Example:
             >>> run.keep("curves", trained.frame("loss", every=4))  # doctest: +SKIP
@@ -177,8 +177,12 @@ class Run:
             raise unknown("series", name, self.series)
         shown = {f"this run ({self._label})": pd.DataFrame(self.series[name])}
         found = series.recorded(self.card, name, self.series[name], preset)
+        presets = [self.preset]
         if found is not None and found[0] != self._label:
             shown[f"recorded run ({found[0]}, {found[1]})"] = found[2]
+            presets.append(found[0])
+        for frame, made in zip(shown.values(), presets, strict=True):
+            origin.mark(frame, (name, made))
         return shown
 
     def train(self, name: str, loss: Loss, parameters: PyTree, *data_and_members: Any, **options: Any) -> Trained:

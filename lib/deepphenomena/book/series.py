@@ -4,6 +4,7 @@ The order is fixed because notebook files also sort the columns.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ import pandas as pd
 
 from deepphenomena.book import results
 from deepphenomena.book.cards import Card
-from deepphenomena.runtime.errors import InputError
+from deepphenomena.book.records import SERIES_NAME
+from deepphenomena.runtime.errors import InputError, shown
 
 LARGEST = 200_000  # bytes of one series as JSON
 DIGITS = 6  # significant digits of a float
@@ -23,8 +25,11 @@ Columns = dict[str, list[Any]]
 def from_frame(name: str, frame: pd.DataFrame) -> Columns:
     """Return a tidy table as columns. A named index becomes columns; floats are rounded to six significant digits.
 
-    Raise InputError if it is not a table, has no rows, has values other than numbers and text, or exceeds 200 kB.
+    Raise InputError if the name cannot name a file, or if the frame is not a table, has no rows, has values other than
+    numbers and text, or exceeds 200 kB.
     """
+    if not isinstance(name, str) or not re.fullmatch(SERIES_NAME, name):
+        raise InputError(f"series name {shown(name)}: it names a file, so use a letter, then letters, digits and _")
     if not isinstance(frame, pd.DataFrame) or not len(frame):
         found = "without rows" if isinstance(frame, pd.DataFrame) else f"of type {type(frame).__name__}"
         raise InputError(f"series '{name}' was given a table {found}: give a pandas DataFrame with at least one row")

@@ -19,6 +19,7 @@ from deepphenomena.book import (
     cards,
     claims_table,
     content_policy,
+    figure_data,
     records,
     results,
     runner,
@@ -88,6 +89,7 @@ class FigureRenderer:
         env = renderer.renderer.sphinx_env
         env.temp_data[_FIGURES] = number = env.temp_data.get(_FIGURES, 0) + 1
         words = [nodes.strong(text=f"Figure {number}."), nodes.Text(f" {metadata['caption']}")]
+        words += figure_data.links(env.docname, metadata.get("origins", []))
         return [nodes.figure("", image, nodes.caption("", "", *words))]
 
 
@@ -249,5 +251,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", equip_scorecard)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", lighten)
+    app.connect("build-finished", figure_data.write)
     app.connect("build-finished", add_content_policy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

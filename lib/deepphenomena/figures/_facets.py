@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from pandas.api.types import is_bool, is_float, is_number
 
 from deepphenomena.figures import _palette, _show
-from deepphenomena.figures._tables import levels
+from deepphenomena.figures._tables import Data, levels
 from deepphenomena.figures._theme import FACET, NEUTRAL, theme
+from deepphenomena.runtime import origin
 
 _ALONE = 1.5  # how much wider a single facet is
 
@@ -112,6 +113,7 @@ def finish(
     figure: Figure,
     made: list[tuple[Axes, pd.DataFrame]],
     entries: Sequence[Artist],
+    data: Data,
     *,
     x: str,
     y: str,
@@ -121,7 +123,8 @@ def finish(
     """Label the axes, with spaces for the underscores of a column's name, draw the legend, and show the figure."""
     _label_axes(made, x.replace("_", " "), y.replace("_", " "))
     _legend(figure, entries)
-    _show.show(figure, alt=alt, caption=caption)
+    origins = origin.of([data] if isinstance(data, pd.DataFrame) else data.values())
+    _show.show(figure, alt=alt, caption=caption, origins=origins)
 
 
 def _label_axes(made: list[tuple[Axes, pd.DataFrame]], xlabel: str, ylabel: str) -> None:

@@ -66,4 +66,4 @@ def heatmap(
             number.set_color("#ffffff" if number.get_color() == "w" else "#1a1a1a")
     axes = [axis for axis, _ in made]
     figure.colorbar(axes[0].collections[0], ax=axes, label=label or value.replace("_", " "), shrink=0.9)
-    _facets.finish(figure, made, [], x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)
+    _facets.finish(figure, made, [], data, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections.abc import Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from deepphenomena.figures._theme import dark_style
 from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime.origin import Origin
 
 MIME = "image/svg+xml"
 DOTS_PER_INCH = 130  # of rasterized parts of the SVG
@@ -131,13 +133,14 @@ def _style_once(group: re.Match) -> str:
     return f'{group[1]} style="{style}">{group[2].replace(chr(32) + f"style={chr(34)}{style}{chr(34)}", "")}</g>'
 
 
-def show(figure: Figure, *, alt: str, caption: str) -> None:
+def show(figure: Figure, *, alt: str, caption: str, origins: Sequence[Origin] = ()) -> None:
     """Show a finished figure as SVG with its caption below it, and close the figure.
 
     Args:
         figure: from `panels`.
         alt: a description of the figure for readers who cannot see it.
         caption: the text below the figure; the page adds "Figure 1." and so on before it.
+        origins: (series, preset) of each recorded table that is drawn; the page links it as CSV.
 
     Raises:
         InputError: `alt` or `caption` is empty.
@@ -152,6 +155,7 @@ def show(figure: Figure, *, alt: str, caption: str) -> None:
 
     drawn = svg(figure)
     plt.close(figure)
-    display({MIME: drawn, "text/plain": alt}, raw=True, metadata={MIME: {"alt": alt, "caption": caption}})
+    words = {"alt": alt, "caption": caption} | ({"origins": [list(origin) for origin in origins]} if origins else {})
+    display({MIME: drawn, "text/plain": alt}, raw=True, metadata={MIME: words})
     # Jupyter and Colab do not show metadata. The page drops this second output and sets the caption itself.
     display({"text/plain": caption}, raw=True, metadata={"text/plain": {"caption_of_figure": True}})

@@ -1,0 +1,35 @@
+"""The tables of the records as CSV, linked below the figures that draw them."""
+
+import pandas as pd
+import pytest
+
+from deepphenomena.book import cards, figure_data, results
+
+SLUGS = cards.slugs()
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_recorded_table_is_a_csv_file_beside_the_pages(slug, pages):
+    for preset, record in results.all_recorded(cards.load(slug)).items():
+        for name, columns in record.series.items():
+            kept = pd.read_csv(pages / "_data" / slug / f"{name}-{preset}.csv", keep_default_na=False, na_values=[""])
+            wanted = pd.DataFrame(columns)
+            pd.testing.assert_frame_equal(kept, wanted, check_dtype=False)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_figures_of_a_chapter_link_the_tables_that_they_draw(slug, page, address):
+    page.goto(f"{address}/chapters/{cards.load(slug).part}/{slug}.html")
+    links = page.locator("figcaption a[href$='.csv']")
+    assert links.count() >= 2
+    for link in links.all():
+        assert page.request.get(link.evaluate("link => link.href")).status == 200
+
+
+def test_only_what_is_recorded_is_linked():
+    page = f"chapters/part/{SLUGS[0]}"
+    (name, *_) = results.recorded(SLUGS[0], "quick").series
+    (linked,) = figure_data.links(page, [[name, "quick"], ["no_such_series", "quick"], [name, "smoke"]])
+    assert linked.astext() == " Data (CSV): quick."
+    assert figure_data.links(page, [["no_such_series", "quick"]]) == []
+    assert figure_data.links("guide/how_to_run", [[name, "quick"]]) == []
