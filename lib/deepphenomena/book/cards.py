@@ -62,6 +62,8 @@ class Card(_Declared):
     """The declarations of a chapter.
 
     Attributes:
+        summary: what the paper says, in one or two sentences.
+        main_claim: the id of the claim that stands for the paper; None for the first one.
         draft: whether the chapter is not finished; drafts do not count.
         order: the presets from quick to the one nearest the paper, without smoke.
         power: the plan for each recorded preset.
@@ -75,6 +77,7 @@ class Card(_Declared):
     title: str
     part: Part
     summary: str
+    main_claim: Slug | None = None
     draft: bool = False
     paper: Paper
     datasets: list[str]
@@ -97,6 +100,8 @@ class Card(_Declared):
                 raise ValueError(f"id '{measured.id}' appears twice; the ids of claims and checks must differ")
             for preset in set(measured.expect) - {QUICK, *self.presets}:
                 raise unknown(f"preset in '{measured.id}'", preset, [QUICK, *self.presets])
+        if self.main_claim not in (None, *(claim.id for claim in self.claims)):
+            raise unknown("main_claim", self.main_claim, [claim.id for claim in self.claims])
         self.coverage.check(claim.id for claim in self.claims)
         for preset in [QUICK, *self.presets]:
             self.values(preset)

@@ -20,6 +20,7 @@ from deepphenomena.book import (
     claims_table,
     content_policy,
     figure_data,
+    finding,
     records,
     results,
     runner,
@@ -101,6 +102,7 @@ def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
         link = nodes.reference("", "Every claim, measured", refuri="#claims", internal=True)
         words = standing.chapter_headline(*drawn).capitalize()
         title.parent.insert(1, nodes.paragraph("", "", nodes.Text(f"{words}. "), link, classes=["dp-headline"]))
+        title.parent.insert(2, nodes.raw(text=finding.box(*drawn), format="html"))
 
 
 def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
