@@ -201,6 +201,12 @@ def equip_scorecard(app: Sphinx, page: str, template: str, context: dict, doctre
         scorecard.write(_scores(app.env), Path(app.outdir))
 
 
+def equip_chapter(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Add the switch that folds the code to the pages with code."""
+    if "cell_input" in context.get("body", ""):
+        app.add_js_file("code.js", loading_method="defer")
+
+
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
     """Copy MathJax to the pages, so that they load nothing from another host."""
     if exception is not None or app.builder.format != "html":
@@ -251,6 +257,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", fix_bibliography)
     app.connect("html-page-context", equip_scorecard)
+    app.connect("html-page-context", equip_chapter)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", lighten)
     app.connect("build-finished", figure_data.write)
