@@ -1,6 +1,6 @@
 # Two commands matter: `make reproduce` and `make test`. `make` alone lists them all.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test book pdf run record lint lock bench clean browser stage
+.PHONY: help reproduce test test-versions book pdf run record lint lock bench clean browser stage
 SHELL := /bin/bash
 
 BIN := .venv/bin
@@ -20,7 +20,7 @@ endif
 export ALL
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(READY) stage ## re-run every chapter at quick scale, build the book from those runs, print the scorecard
 	@$(BIN)/deepphenomena reproduce --stage $(STAGE)/chapters
@@ -29,8 +29,11 @@ reproduce: $(READY) stage ## re-run every chapter at quick scale, build the book
 	@echo "Open file://$(CURDIR)/$(STAGE)/_build/html/index.html"
 
 test: $(READY) browser lint ## everything that CI runs: lint, library, changed chapters (ALL=1: every one), the book in a browser
-	$(BIN)/pytest -q -n 2 --hypothesis-profile=ci --doctest-modules lib tests # the same examples at every run; plain pytest tries new ones
+	$(BIN)/pytest -q -n 2 --dist loadgroup --hypothesis-profile=ci --doctest-modules lib tests # the same examples at every run; plain pytest tries new ones
 	$(BIN)/python tests/rerun.py $(if $(ALL),--all) # chapters whose fingerprint changed, against their stored outputs
+
+test-versions: $(READY) ## the library's tests and every smoke run at the lowest and the newest allowed versions (slow)
+	$(BIN)/python tests/versions.py
 
 book: $(READY) ## build the book from the stored outputs; nothing is run
 	@$(JUPYTER_BOOK) . > /dev/null

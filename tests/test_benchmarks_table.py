@@ -25,3 +25,11 @@ def test_a_row_says_whether_the_ratio_asked_for_is_reached():
     assert "25%" in missed  # of the peak
     assert "a &lt;processor&gt;" in missed
     assert "torch" not in missed
+
+
+def test_the_page_says_why_an_alternative_was_left_out():
+    measured = results(1.3)
+    measured["rows"][1]["left_out"] = {"neural-tangents": "No module named 'neural_tangents'"}
+    shown = benchmarks.benchmarks_html(measured)
+    assert "Left out: neural-tangents: No module named &#x27;neural_tangents&#x27;." in shown
+    assert "Left out" not in benchmarks.benchmarks_html(results(1.3))

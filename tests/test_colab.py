@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepphenomena.book import records, runner
+from deepphenomena.book import cards, records, runner
+
+# One environment for all: one worker.
+pytestmark = pytest.mark.xdist_group("colab")
 
 ROOT = Path(__file__).parents[1]
 SLUG = "large_learning_rate_phase"
@@ -34,7 +37,7 @@ def installed(python: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def colab(tmp_path_factory):
-    """A chapter's smoke run in a fresh environment: (its record, packages before, packages after, the commit)."""
+    """A fresh environment: (a function that runs a chapter at smoke scale in it, packages before, the commit)."""
     folder = tmp_path_factory.mktemp("colab")
     python, uv = folder / "env" / "bin" / "python", [sys.executable, "-m", "uv"]
     call(*uv, "venv", "--quiet", "--seed", "--python", sys.executable, folder / "env")
@@ -53,7 +56,8 @@ def colab(tmp_path_factory):
     kernel.parent.mkdir(parents=True)
     launch = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel.write_text(json.dumps({"argv": launch, "display_name": "Colab", "language": "python"}))
-    environment = os.environ | {
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = inherited | {
         "JUPYTER_PATH": str(folder / "jupyter"),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{(folder / 'clone.git').as_uri()}.insteadOf",
@@ -61,16 +65,28 @@ def colab(tmp_path_factory):
         "PIP_CONSTRAINT": str(constraints),
         "PIP_NO_COMPILE": "1",
     }
-    empty = folder / "empty"
-    empty.mkdir()
-    shutil.copy(runner.notebook_path(SLUG), empty / "lone.ipynb")
-    arguments = ["lone.ipynb", folder / "out.ipynb", "-p", "preset", "smoke", "-k", "colab", "--no-progress-bar"]
-    call(sys.executable, "-m", "papermill", *arguments, cwd=empty, env=environment)
-    return records.read(folder / "out.ipynb"), before, installed(python), commit
+
+    def run(slug):
+        """(its record, packages after) of a lone notebook in an empty folder."""
+        empty = folder / slug
+        empty.mkdir(exist_ok=True)
+        shutil.copy(runner.notebook_path(slug), empty / "lone.ipynb")
+        arguments = ["lone.ipynb", "out.ipynb", "-p", "preset", "smoke", "-k", "colab", "--no-progress-bar"]
+        call(sys.executable, "-m", "papermill", *arguments, cwd=empty, env=environment)
+        return records.read(empty / "out.ipynb"), installed(python)
+
+    return run, before, commit
 
 
-def test_a_lone_notebook_runs_through(colab):
-    record, before, after, commit = colab
+@pytest.fixture(scope="module")
+def first(colab):
+    """The first chapter, whose first cell installs the library: (its record, packages after)."""
+    run, *_ = colab
+    return run(SLUG)
+
+
+def test_a_lone_notebook_runs_through(colab, first):
+    (record, after), (_, before, commit) = first, colab
     assert "deepphenomena" not in before
     assert "deepphenomena" in after
     assert (record.preset, record.overrides) == ("smoke", {})
@@ -78,7 +94,18 @@ def test_a_lone_notebook_runs_through(colab):
     assert record.provenance.commit == commit, "the record names the commit it was installed from"
 
 
-def test_the_first_cell_leaves_what_was_there_in_place(colab):
-    record, before, after, _ = colab
+def test_the_first_cell_leaves_what_was_there_in_place(colab, first):
+    (record, after), (_, before, _) = first, colab
     assert {name: after.get(name) for name in before} == before
     assert record.provenance.versions["jax"] == before["jax"] == PINS["jax"]
+
+
+@pytest.mark.parametrize("slug", [slug for slug in cards.slugs() if slug != SLUG])
+def test_every_other_chapter_runs_through_too(colab, first, slug):
+    if not os.environ.get("ALL") and not runner.changed(slug):
+        pytest.skip("unchanged since its outputs were stored; ALL=1 runs it all the same")
+    run, before, _ = colab
+    record, after = run(slug)
+    assert (record.preset, record.overrides) == ("smoke", {})
+    assert {use.provenance for use in record.datasets} == {"embedded"}
+    assert {name: after.get(name) for name in before} == before

@@ -234,8 +234,8 @@ def test_images_keep_their_pixels(drawn):
     figures.images({"grey": grey, "colour": colour}, **WORDS)
     figure, svg = drawn[0]
     assert [axis.get_title() for axis in figure.axes] == ["grey", "colour"]
-    embedded = [base64.b64decode(png) for png in re.findall(r"data:image/png;base64,\s*([^\"]+)", svg)]
-    pictures = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) for png in embedded]
+    embedded = [base64.b64decode(image) for image in re.findall(r"data:image/webp;base64,([^\"]+)", svg)]
+    pictures = [np.asarray(Image.open(io.BytesIO(image)).convert("RGB")) for image in embedded]
     assert [picture.shape for picture in pictures] == [(3, 4, 3)] * 2
     for picture, wanted in zip(pictures, (np.repeat(grey[..., None], 3, 2), colour), strict=True):
         upright = picture if abs(picture - wanted * 255).max() < 2 else picture[::-1]

@@ -104,6 +104,7 @@ def test_the_summary_leaves_the_verdict_of_what_is_timed_to_the_machine(made):
         (json.dumps(notebook({"slug": "x"})), "missing"),
         (json.dumps(notebook({"version": 1})), "form 1"),
     ],
+    ids=["not JSON", "not a notebook", "without a record", "an incomplete record", "a record of an older form"],
 )
 def test_a_notebook_without_a_sound_record_is_refused(tmp_path, content, fault):
     file = tmp_path / "executed.ipynb"

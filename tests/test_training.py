@@ -267,16 +267,16 @@ def test_all_learning_rates_share_one_compilation(data):
 @pytest.fixture
 def compiled():
     """The names of the programs compiled meanwhile."""
-    names = []
+    names, over = [], []
 
     def noted(name, seconds, fun_name="", **_):
-        if name.endswith("backend_compile_duration"):
+        if name.endswith("backend_compile_duration") and not over:
             names.append(fun_name)
 
     with compilation.uncached():
-        jax.monitoring.register_event_duration_secs_listener(noted)
+        jax.monitoring.register_event_duration_secs_listener(noted)  # the oldest JAX has no public way to take it back
         yield names
-        jax.monitoring.unregister_event_duration_listener(noted)
+        over.append(True)
 
 
 def times_compiled(compiled):

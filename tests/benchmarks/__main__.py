@@ -23,7 +23,7 @@ def main(only: tuple[str, ...], repeats: int, interpreters: tuple[str, ...], rec
         if only and name not in only:
             continue
         try:
-            row = report.row(name, workload, alternate(workload, repeats, pythons))
+            row = report.row(name, workload, *alternate(workload, repeats, pythons))
         except Unavailable as problem:
             click.echo(f"{name}: left out, {problem}")
             continue

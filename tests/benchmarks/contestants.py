@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import platform
 import resource
 import statistics
 import subprocess
@@ -21,7 +22,8 @@ class Unavailable(Exception):
 
 
 class Workload(NamedTuple):
-    """Forms of one computation, by name; `ours` is ours. Each is a function that sets up and returns what to time.
+    """Forms of one computation, by name; `ours` is ours. Each is a function that sets up and returns what to time, or,
+    for another library's, the name of one in `peers`, whose files import neither JAX nor this library.
 
     Attributes:
         forms: where they are: a module of `workloads` with a dictionary FORMS, or module.DICTIONARY.
@@ -37,29 +39,36 @@ class Workload(NamedTuple):
     operations: float | None = None
     long: bool = False
 
-    def load(self) -> dict[str, Callable]:
+    def load(self) -> dict[str, Callable | str]:
         module, _, name = self.forms.partition(".")
         return getattr(importlib.import_module(f"workloads.{module}"), name or "FORMS")
 
 
 class Timing(NamedTuple):
-    """What one form's runs showed: seconds of each run, the first call's seconds, peak memory in bytes."""
+    """What one form's runs showed: seconds of each run, the first call's seconds, peak memory in bytes; what ran it."""
 
     seconds: list[float]
     first: float
     peak_memory: int
+    versions: dict[str, str]
 
 
 class _Contestant:
     def __init__(self, workload: Workload, form: str, interpreter: str):
-        self.process = subprocess.Popen(
-            [interpreter, __file__, workload.forms, form, str(1 if workload.long else RUNS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | _variables(form),
-        )
-        self.ready = self._answer()
+        peer = workload.load()[form]
+        where = f"peers.{peer}" if isinstance(peer, str) else workload.forms
+        try:
+            self.process = subprocess.Popen(
+                [interpreter, __file__, where, form, str(1 if workload.long else RUNS)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | _variables(form),
+            )  # fmt: skip
+        except OSError as problem:
+            raise Unavailable(f"its interpreter: {problem.strerror}") from None
+        try:
+            self.ready = self._answer()
+        except Unavailable:
+            self.close()
+            raise
 
     def _answer(self) -> dict[str, Any]:
         line = self.process.stdout.readline()
@@ -77,22 +86,27 @@ class _Contestant:
 
     def close(self) -> None:
         self.process.stdin.close()
+        self.process.stdout.close()
         self.process.wait()
 
 
-def alternate(workload: Workload, repeats: int, interpreters: Mapping[str, str]) -> dict[str, Timing]:
-    """Run the forms of a workload in turn, `repeats` times each; forms that cannot run here are left out.
+def alternate(
+    workload: Workload, repeats: int, interpreters: Mapping[str, str]
+) -> tuple[dict[str, Timing], dict[str, str]]:
+    """Run the forms of a workload in turn, `repeats` times each: (timings, why a form that cannot run is left out).
 
-    `interpreters` gives another Python for a form by name.
+    `interpreters` gives another Python for a form by name: "PyTorch" also serves "PyTorch, loop".
     """
     contestants: dict[str, _Contestant] = {}
+    left_out: dict[str, str] = {}
     try:
         for form in workload.load():
             try:
-                contestants[form] = _Contestant(workload, form, interpreters.get(form, sys.executable))
-            except Unavailable:
+                contestants[form] = _Contestant(workload, form, _python(form, interpreters))
+            except Unavailable as problem:
                 if form == "ours":
                     raise
+                left_out[form] = str(problem)
         answers = {form: [] for form in contestants}
         for _ in range(min(repeats, 3) if workload.long else repeats):
             for form, contestant in contestants.items():
@@ -101,10 +115,16 @@ def alternate(workload: Workload, repeats: int, interpreters: Mapping[str, str])
     finally:
         for contestant in contestants.values():
             contestant.close()
-    return {
-        form: Timing([a["seconds"] for a in runs], contestants[form].ready["first"], runs[-1]["peak_memory"])
-        for form, runs in answers.items()
-    }
+    timings = {}
+    for form, runs in answers.items():
+        ready = contestants[form].ready
+        seconds = [answer["seconds"] for answer in runs]
+        timings[form] = Timing(seconds, ready["first"], runs[-1]["peak_memory"], ready["versions"])
+    return timings, left_out
+
+
+def _python(form: str, interpreters: Mapping[str, str]) -> str:
+    return interpreters.get(form) or interpreters.get(form.partition(",")[0], sys.executable)
 
 
 def _variables(form: str) -> dict[str, str]:
@@ -116,16 +136,33 @@ def _variables(form: str) -> dict[str, str]:
     return variables
 
 
-def _serve(forms: str, form: str, runs: str) -> None:
+def _find(where: str, form: str) -> Callable:
+    """The function that sets a form up: `where` is the function's name in `peers`, or a workload's forms."""
+    if where.startswith("peers."):
+        module, _, name = where.rpartition(".")
+        return getattr(importlib.import_module(module), name)
+    return Workload(where, ()).load()[form]
+
+
+def _versions() -> dict[str, str]:
+    """This Python's version, and those of what it has loaded and can be compared with."""
+    found = {"python": platform.python_version()}
+    for module in ("jax", "neural_tangents", "numpy", "torch"):
+        if module in sys.modules:
+            found[module] = getattr(sys.modules[module], "__version__", "unknown")
+    return found
+
+
+def _serve(where: str, form: str, runs: str) -> None:
     def answer(**values):
         print(json.dumps(values), flush=True)
 
     try:
-        run = Workload(forms, ()).load()[form]()
+        run = _find(where, form)()
     except ImportError as problem:
-        answer(unavailable=str(problem))
+        answer(unavailable=f"{problem} (Python {platform.python_version()})")
         return
-    answer(first=_timed(run))
+    answer(first=_timed(run), versions=_versions())
     for _ in sys.stdin:
         if int(runs) > 1:
             run()  # untimed: what idleness has cooled (caches, pages, clocks) is warm again, as in a training loop

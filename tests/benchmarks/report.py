@@ -11,17 +11,18 @@ from statistics import median
 from contestants import Timing, Workload
 from workloads import WORKLOADS
 
-from deepphenomena.book import records
+from deepphenomena.book import provenance as runs
 from deepphenomena.runtime import paths
 
 
-def row(name: str, workload: Workload, timings: dict[str, Timing]) -> dict:
+def row(name: str, workload: Workload, timings: dict[str, Timing], left_out: dict[str, str]) -> dict:
     """One workload's medians and the paired ratio of the best peer to ours (above 1: ours is faster)."""
     forms = {
         form: {
             "median_seconds": median(timing.seconds),
             "first_call_seconds": timing.first,
             "peak_memory_bytes": timing.peak_memory,
+            "versions": timing.versions,
         }
         for form, timing in timings.items()
     }
@@ -39,6 +40,7 @@ def row(name: str, workload: Workload, timings: dict[str, Timing]) -> dict:
         "best_peer": best,
         "ratio": None if best is None else ratios[best],
         "ratios": ratios,
+        "left_out": left_out,
         "memory_ratio": memory,
         "must": workload.must,
         "gigaflops": workload.operations and workload.operations / forms["ours"]["median_seconds"] / 1e9,
@@ -55,6 +57,7 @@ def line(row: dict) -> str:
         f"{form} {_milliseconds(row['forms'][form]['median_seconds'])} ({ratio:.2f})"
         for form, ratio in row["ratios"].items()
     )
+    others = "; ".join([others] * bool(others) + [f"{form} left out: {why}" for form, why in row["left_out"].items()])
     shown = [
         "-" if value is None else format(value, form)
         for value, form in (
@@ -89,8 +92,8 @@ def write(rows: list[dict]) -> Path:
 def provenance() -> dict:
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": records.code_state()[0],
-        "processor": records.processor(),
+        "commit": runs.code_state()[0],
+        "processor": runs.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in ("jax", "jaxlib", "numpy", "scipy", "torch")},

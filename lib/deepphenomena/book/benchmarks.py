@@ -37,7 +37,13 @@ def benchmarks_html(results: dict) -> str:
     table = tables.scrolling(
         "Benchmarks: medians of alternating runs", "".join(map(tables.column, names)), tables.body(rows)
     )
-    return f"{table}<p><small>{html.escape(line)}</small></p>"
+    return f"{table}{_left_out(results['rows'])}<p><small>{html.escape(line)}</small></p>"
+
+
+def _left_out(rows: list[dict]) -> str:
+    """Say which alternatives could not be measured, and why."""
+    reasons = {f"{form}: {why}" for row in rows for form, why in row.get("left_out", {}).items()}
+    return "".join(f"<p>Left out: {html.escape(reason)}.</p>" for reason in sorted(reasons))
 
 
 def _milliseconds(form: dict) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -112,7 +113,16 @@ def store(executed: Path, chapter: Path, card: Card) -> None:
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
     fingerprint.stamp(notebook, card)
-    documents.write_whole(chapter, nbformat.writes(notebook) + "\n")
+    documents.write_whole(chapter, _lists_on_a_line(nbformat.writes(notebook)) + "\n")
+
+
+def _lists_on_a_line(text: str) -> str:
+    """Return the JSON of a notebook with lists of numbers and short words on a line, not with one line for each."""
+    return re.sub(
+        r'\[\n\s+((?:(?:"[^"\\\n]{0,40}"|[-+.\w]+)(?:,\n\s+)?)+)\n\s+\]',
+        lambda found: f"[{re.sub(r',\n *', ', ', found[1])}]",
+        text,
+    )
 
 
 def changed(slug: str) -> list[str]:

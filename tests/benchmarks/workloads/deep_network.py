@@ -2,10 +2,9 @@
 
 import jax
 from jax import numpy as jnp
+from peers.sizes import BATCH, CHANNELS, DEPTH, SIZE
 
 from deepphenomena.kernels import convolution, deep_scan
-
-DEPTH, BATCH, SIZE, CHANNELS = 1000, 32, 8, 32
 
 
 def weights():
@@ -22,24 +21,4 @@ def _ours():
     return lambda: step(w, x).block_until_ready()
 
 
-def _torch():
-    import torch
-
-    torch.manual_seed(0)
-    layers = []
-    for _ in range(DEPTH):
-        layers += [torch.nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False), torch.nn.Tanh()]
-        torch.nn.init.normal_(layers[-2].weight, std=1 / (9 * CHANNELS) ** 0.5)
-    network = torch.nn.Sequential(*layers).to(memory_format=torch.channels_last)
-    x = torch.randn(BATCH, CHANNELS, SIZE, SIZE).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-
-    def step():
-        optimizer.zero_grad()
-        network(x).square().mean().backward()
-        optimizer.step()
-
-    return step
-
-
-FORMS = {"ours": _ours, "PyTorch": _torch}
+FORMS = {"ours": _ours, "PyTorch": "pytorch.deep_network"}

@@ -5,8 +5,9 @@ neural-tangents does not import with the JAX of this library; give the Python of
 """
 
 import jax
+from peers.sizes import VARIANCES
 
-VARIANCES = {"weight_variance": 2.0, "bias_variance": 0.1}
+from deepphenomena import infinite_width
 
 
 def _pair(*shape):
@@ -32,34 +33,19 @@ def _few_images():
 
 def _library(name, inputs, **options):
     def setup():
-        from deepphenomena import kernels
-
-        return _run(lambda x1, x2: getattr(kernels, name)(x1, x2, depth=3, **VARIANCES, **options), inputs())
+        return _run(lambda x1, x2: getattr(infinite_width, name)(x1, x2, depth=3, **VARIANCES, **options), inputs())
 
     return setup
 
 
-def _neural_tangents(inputs, readout=None):
-    def setup():
-        from neural_tangents import stax
-
-        scale = {"W_std": VARIANCES["weight_variance"] ** 0.5, "b_std": VARIANCES["bias_variance"] ** 0.5}
-        layer = stax.Dense(1, **scale) if readout is None else stax.Conv(1, (3, 3), padding="CIRCULAR", **scale)
-        middle = [] if readout is None else [stax.Flatten() if readout == "flatten" else stax.GlobalAvgPool()]
-        kernel = stax.serial(*[layer, stax.Relu()] * 3, *middle, stax.Dense(1, **scale))[2]
-        return _run(lambda x1, x2: kernel(x1, x2, ("nngp", "ntk")), inputs())
-
-    return setup
-
-
-def _forms(name, inputs, readout=None):
+def _forms(name, inputs, peer, readout=None):
     options = {} if readout is None else {"readout": readout}
-    forms = {"ours": _library(name, inputs, **options), "neural-tangents": _neural_tangents(inputs, readout)}
+    forms = {"ours": _library(name, inputs, **options), "neural-tangents": f"tangents.{peer}"}
     if readout != "flatten":  # there the plain recursion, on all pairs of pixels, needs tens of gigabytes
         forms["naive JAX"] = _library(f"{name}_reference", inputs, **options)
     return forms
 
 
-DENSE = _forms("kernel_matrix", _dense)
-FLATTEN = _forms("convolutional_kernel_matrix", _images, "flatten")
-POOL = _forms("convolutional_kernel_matrix", _few_images, "pool")
+DENSE = _forms("kernel_matrix", _dense, "dense")
+FLATTEN = _forms("convolutional_kernel_matrix", _images, "flatten", readout="flatten")
+POOL = _forms("convolutional_kernel_matrix", _few_images, "pool", readout="pool")

@@ -10,12 +10,11 @@ import functools
 import jax
 from flax import nnx
 from jax import numpy as jnp
+from peers.sizes import FILTERS, QUERIES, RATE, STEPS, TASKS, WAYS
 
 from deepphenomena.nets.conv4 import Conv4
 from deepphenomena.papers.maml_anil import adapt, layer_mask, meta_loss
 from deepphenomena.tasks.few_shot import Examples, Task
-
-TASKS, WAYS, QUERIES, STEPS, FILTERS, RATE = 16, 5, 15, 5, 32, 0.01
 
 
 def _examples(key, count):
@@ -62,67 +61,7 @@ def _inference(part):
     return lambda: jax.block_until_ready(predict(parameters, task))
 
 
-def _torch_parts():
-    import torch
-    from torch.nn import functional
-
-    torch.manual_seed(0)
-    parameters = []
-    for inputs in (3, FILTERS, FILTERS, FILTERS):
-        parameters += [torch.randn(FILTERS, inputs, 3, 3) / 12, torch.ones(FILTERS), torch.zeros(FILTERS)]
-    parameters += [torch.zeros(WAYS, 4 * FILTERS), torch.zeros(WAYS)]
-    parameters = [p.requires_grad_() for p in parameters]
-    tasks = [torch.randn(TASKS, count, 3, 32, 32) for count in (WAYS, WAYS * QUERIES)]
-
-    def loss(parameters, x):
-        labels = torch.arange(x.shape[0]) % WAYS
-        for k in range(4):
-            weight, scale, bias = parameters[3 * k : 3 * k + 3]
-            x = functional.conv2d(x, weight, padding=1)
-            x = functional.batch_norm(x, None, None, scale, bias, training=True)
-            x = functional.max_pool2d(functional.relu(x), 2)
-        return functional.cross_entropy(functional.linear(x.flatten(1), *parameters[12:]), labels)
-
-    return torch, parameters, tasks, loss
-
-
-def _torch_loop():
-    torch, parameters, (support, query), loss = _torch_parts()
-
-    def step():
-        gradient = [torch.zeros_like(p) for p in parameters]
-        for s, q in zip(support, query, strict=True):
-            fast = parameters
-            for _ in range(STEPS):
-                slopes = torch.autograd.grad(loss(fast, s), fast, create_graph=True)
-                fast = [p - RATE * g for p, g in zip(fast, slopes, strict=True)]
-            for sum_, g in zip(gradient, torch.autograd.grad(loss(fast, q), parameters), strict=True):
-                sum_ += g / TASKS
-        return gradient
-
-    return step
-
-
-def _torch_func():
-    torch, parameters, (support, query), loss = _torch_parts()
-
-    def adapted_loss(parameters, s, q):
-        for _ in range(STEPS):
-            slopes = torch.func.grad(loss)(parameters, s)
-            parameters = tuple(p - RATE * g for p, g in zip(parameters, slopes, strict=True))
-        return loss(parameters, q)
-
-    fixed = tuple(p.detach() for p in parameters)
-    slopes_of = torch.func.grad(adapted_loss)
-
-    def step():  # task by task: torch.func.vmap over adapted weights is a grouped convolution, which takes minutes
-        of_tasks = (slopes_of(fixed, s, q) for s, q in zip(support, query, strict=True))
-        return [sum(terms) / TASKS for terms in zip(*of_tasks, strict=True)]
-
-    return step
-
-
 _maml, _anil = functools.partial(_step, ""), functools.partial(_step, "head")
-FORMS = {"ours": _maml, "PyTorch, loop": _torch_loop, "PyTorch, torch.func": _torch_func}
+FORMS = {"ours": _maml, "PyTorch, loop": "pytorch.maml_loop", "PyTorch, torch.func": "pytorch.maml_func"}
 ANIL_TRAINING = {"ours": _anil, "MAML": _maml}
 ANIL_INFERENCE = {"ours": functools.partial(_inference, "head"), "MAML": functools.partial(_inference, "")}

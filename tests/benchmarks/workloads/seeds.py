@@ -1,16 +1,15 @@
 """One training step of 8 seeds of the network of `training_step`, batch 32 each; ours on threads, as in `training`."""
 
 import jax
+from peers.sizes import CLASSES, SEED_BATCH, SEEDS
 
 from deepphenomena.runtime import threads
 from workloads import training_step
 
-SEEDS, BATCH = 8, 32
-
 
 def _data():
-    images = jax.random.normal(jax.random.key(1), (SEEDS, BATCH, 32, 32, 3))
-    return images, jax.random.randint(jax.random.key(2), (SEEDS, BATCH), 0, training_step.CLASSES)
+    images = jax.random.normal(jax.random.key(1), (SEEDS, SEED_BATCH, 32, 32, 3))
+    return images, jax.random.randint(jax.random.key(2), (SEEDS, SEED_BATCH), 0, CLASSES)
 
 
 def _members():
@@ -35,19 +34,9 @@ def _vmapped(loss):
     return setup
 
 
-def _torch():
-    steps = [training_step.torch_step(BATCH) for _ in range(SEEDS)]
-
-    def run():
-        for step in steps:
-            step()
-
-    return run
-
-
 FORMS = {
     "ours": _on_threads,
     "ours, vmap": _vmapped(training_step.ours),
     "naive JAX": _vmapped(training_step.naive),
-    "PyTorch": _torch,
+    "PyTorch": "pytorch.seeds",
 }

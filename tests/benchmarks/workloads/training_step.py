@@ -2,11 +2,9 @@
 
 import jax
 from jax import numpy as jnp
+from peers.sizes import CLASSES, LAYERS, STEP_BATCH
 
 from deepphenomena.kernels import convolution, convolution_reference, mean_in_chunks
-
-LAYERS = ((3, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2), (128, 128, 1))  # channels in, channels out, stride
-CLASSES, BATCH = 10, 128
 
 
 def parameters(key):
@@ -32,7 +30,7 @@ def loss_with(form):
 ours, naive = mean_in_chunks(loss_with(convolution)), loss_with(convolution_reference)
 
 
-def batch(size=BATCH):
+def batch(size=STEP_BATCH):
     return (
         jax.random.normal(jax.random.key(1), (size, 32, 32, 3)),
         jax.random.randint(jax.random.key(2), (size,), 0, CLASSES),
@@ -56,41 +54,8 @@ def _jax(loss):
     return setup
 
 
-def torch_network():
-    import torch
-
-    torch.manual_seed(0)
-    layers = []
-    for given, made, stride in LAYERS:
-        layers += [torch.nn.Conv2d(given, made, 3, stride, 1, bias=False), torch.nn.ReLU()]
-    return torch.nn.Sequential(
-        *layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(LAYERS[-1][1], CLASSES, bias=False)
-    ).to(memory_format=torch.channels_last)
-
-
-def torch_batch(size):
-    import torch
-
-    images = torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last)
-    return images, torch.randint(0, CLASSES, (size,))
-
-
-def torch_step(size):
-    import torch
-
-    network, (images, labels) = torch_network(), torch_batch(size)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-
-    def step():
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(network(images), labels).backward()
-        optimizer.step()
-
-    return step
-
-
 FORMS = {
     "ours": _jax(ours),
     "naive JAX": _jax(naive),
-    "PyTorch": lambda: torch_step(BATCH),
+    "PyTorch": "pytorch.training_step",
 }
