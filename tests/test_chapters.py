@@ -124,23 +124,19 @@ def test_the_stored_outputs_and_the_recorded_quick_run_are_one(slug):
     )  # what came before is not the run's
 
 
-# Stored before the figures were made smaller; recorded again, they leave this list.
-TOO_LARGE = {"deep_bootstrap", "dynamical_isometry", "large_learning_rate_phase", "transfusion"}
 LARGEST_OUTPUTS = 400_000  # bytes, of all outputs of a notebook as its file holds them
 
 
 def bytes_of_outputs(notebook):
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     alone = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=outputs)])
-    return len(nbformat.v4.writes(alone).encode())
+    return len(runner.text_of(alone).encode())
 
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_stored_outputs_are_small(slug):
     size = bytes_of_outputs(read(slug))
-    if slug in TOO_LARGE and size > LARGEST_OUTPUTS:
-        pytest.xfail(f"{size / 1000:.0f} kB")
-    assert size <= LARGEST_OUTPUTS, "keep fewer steps (every=...), draw fewer facets, no photograph at full size"
+    assert size <= LARGEST_OUTPUTS, f"{size / 1000:.0f} kB; keep fewer steps (every=...), draw fewer facets, no photograph at full size"
 
 
 def test_outputs_that_are_too_large_are_noticed():

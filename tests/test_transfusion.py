@@ -1,15 +1,18 @@
 """The chapter's tasks, tables, representations and pictures; its claims turn in `transfusion.mutations.yml`."""
 
+import hashlib
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
-from deepphenomena import datasets, generators, nets
+from deepphenomena import datasets, generators, metrics, nets
 from deepphenomena.book import cards, results
 from deepphenomena.book.claims import Sample, judge
-from deepphenomena.papers.transfusion import gabor, pictures, representations, starts, tables, tasks
+from deepphenomena.papers.transfusion import gabor, pictures, representations, sources, starts, tables, tasks
 from deepphenomena.runtime.errors import InputError
 
 CHAPTER = "transfusion"
@@ -39,7 +42,7 @@ def collection(classes):
 
 def test_a_collection_is_drawn_in_an_order_of_the_seed_with_its_own_answers():
     dataset = collection(3)
-    one, again, other = (tasks.collected(dataset, 9, seed=seed, pixels=20) for seed in (0, 0, 1))
+    one, again, other = (tasks.collected(dataset, n=9, seed=seed, pixels=20) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one["x"], again["x"])
     assert not np.array_equal(one["x"], other["x"])
     assert one["x"].shape == (9, 20, 20, 3)
@@ -53,7 +56,7 @@ def test_a_collection_is_drawn_in_an_order_of_the_seed_with_its_own_answers():
 def test_of_two_classes_the_second_is_the_only_question():
     dataset = collection(2)
     rows = np.random.default_rng(5).permutation(12)
-    answers = tasks.collected(dataset, 12, seed=5, pixels=16)["y"]
+    answers = tasks.collected(dataset, n=12, seed=5, pixels=16)["y"]
     np.testing.assert_array_equal(answers[:, 0], dataset.labels[rows])
     assert [len(tasks.questions(name)) for name in ("fundus", "chest_xray_64", "malaria_cells_50")] == [4, 3, 1]
 
@@ -93,6 +96,20 @@ def test_a_network_is_as_its_own_copy_and_not_as_a_fresh_one():
     assert (representations.similarities(one, fresh) < 0.999).any()
 
 
+def test_networks_of_two_widths_are_compared_by_name():
+    models = {name: nets.network(name, (16, 16, 3), 4, key=jax.random.key(0)) for name in ("cbr-tiny/16", "cbr-tiny/8")}
+    alike, images = representations.comparer(models), eyes(20)["x"]
+    for name, model in models.items():
+        _, parameters = nets.functional(model)
+        np.testing.assert_allclose(alike(name, parameters, parameters, images), 1, atol=1e-4)
+
+
+def test_the_gabor_fit_of_parameters_is_the_mean_over_their_first_filters():
+    _, parameters = nets.functional(sources.many_filters(3, 2, key=jax.random.key(0)))
+    expected = float(jnp.mean(gabor.fit(starts.first_kernel(parameters))))
+    assert starts.gabor_fit(parameters) == pytest.approx(expected)
+
+
 def test_curves_become_a_row_for_each_fine_tuning():
     curve = pd.DataFrame({"seed": 7, "start": ["a", "a", "b", "b"], "step": [0, 5, 0, 5], "auc": [0.5, 0.6, 0.7, 0.8]})
     found = tables.by_step({("net", "eyes", 7): tables.Tuned(curve, {}, {})})
@@ -112,13 +129,55 @@ def test_first_filters_that_become_gabor_functions_fail_the_claim():
     claim = cards.load(CHAPTER).claim("no_gabors_from_scratch")
     rises = []
     for seed in range(3):
-        model = nets.network("cbr-tiny/8", (16, 16, 3), 2, key=jax.random.key(seed))
-        fresh = nets.functional(model)[1]
+        fresh = nets.functional(sources.many_filters(3, 2, key=jax.random.key(seed)))[1]
         made = starts.synthetic_gabor(fresh, key=jax.random.key(seed))
+        assert starts.first_kernel(fresh).shape == (7, 7, 3, 64)
         after, before = (float(jnp.mean(gabor.fit(starts.first_kernel(p)))) for p in (made, fresh))
         rises.append(after - before)
-    assert judge(claim, Sample(values=rises), claim.expectation("quick")).holds is False
-    assert judge(claim, Sample(values=[0.0, 0.001, -0.001]), claim.expectation("quick")).holds
+    as_much = [rise / 2 - rise for rise in rises]  # medical images raise the fit as photographs do
+    assert judge(claim, Sample(values=as_much), claim.expectation("quick")).holds is False
+    assert judge(claim, Sample(values=[rise / 2 for rise in rises]), claim.expectation("quick")).holds
+
+
+@pytest.mark.parametrize("name", sorted(sources.SHA256))
+def test_shipped_weights_are_those_of_their_provenance_and_sort_photographs(name):
+    made = json.loads((sources.FOLDER / "sources.json").read_text())[name]
+    assert made["sha256"] == sources.SHA256[name]
+    build = sources.many_filters if name == sources.FILTERS else None
+    key = jax.random.key(0)
+    model = build(3, 10, key=key) if build else nets.network(name, (32, 32, 3), 10, key=key)
+    network, fresh = nets.functional(model)
+    test = tasks.photographs(datasets.load("cifar10", "test", n=500), pixels=32)
+    areas = [
+        float(jnp.mean(metrics.roc_auc(jax.jit(network)(parameters, test["x"]), test["y"] == 1)))
+        for parameters in (sources.shipped(name, fresh), fresh)
+    ]
+    assert abs(areas[0] - made["test"]["auc"]) < 0.02
+    assert areas[1] < 0.7
+
+
+def test_weights_of_another_name_shape_or_content_are_refused(tmp_path, monkeypatch):
+    _, fresh = nets.functional(nets.network("cbr-tiny/8", (16, 16, 3), 10, key=jax.random.key(0)))
+    _, other = nets.functional(nets.network("cbr-tiny/4", (16, 16, 3), 10, key=jax.random.key(0)))
+    with pytest.raises(InputError, match=r"cbr-tiny/16.*the book ships those of"):
+        sources.shipped("cbr-tiny/16", fresh)
+    with pytest.raises(InputError, match="the given weights have"):
+        sources.shipped("cbr-tiny/8", other)
+    (tmp_path / "cbr-tiny-8.npz").write_bytes(b"cut off")
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
+    with pytest.raises(InputError, match="damaged"):
+        sources.shipped("cbr-tiny/8", fresh)
+
+
+def test_packed_weights_come_back_in_half_precision(tmp_path, monkeypatch):
+    _, fresh = nets.functional(nets.network("cbr-tiny/16", (16, 16, 3), 4, key=jax.random.key(0)))
+    content = sources.packed(fresh)
+    (tmp_path / "net.npz").write_bytes(content)
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
+    monkeypatch.setattr(sources, "SHA256", {"net": hashlib.sha256(content).hexdigest()})
+    for one, other in zip(*map(jax.tree.leaves, (fresh, sources.shipped("net", fresh))), strict=True):
+        assert other.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, atol=1e-3)
 
 
 def test_unknown_targets_are_refused_before_any_compute():

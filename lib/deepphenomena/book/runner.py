@@ -113,15 +113,18 @@ def store(executed: Path, chapter: Path, card: Card) -> None:
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
     fingerprint.stamp(notebook, card)
-    documents.write_whole(chapter, _lists_on_a_line(nbformat.writes(notebook)) + "\n")
+    documents.write_whole(chapter, text_of(notebook))
 
 
-def _lists_on_a_line(text: str) -> str:
-    """Return the JSON of a notebook with lists of numbers and short words on a line, not with one line for each."""
-    return re.sub(
-        r'\[\n\s+((?:(?:"[^"\\\n]{0,40}"|[-+.\w]+)(?:,\n\s+)?)+)\n\s+\]',
-        lambda found: f"[{re.sub(r',\n *', ', ', found[1])}]",
-        text,
+_SHORT = r'(?:"[^"\\\n]{0,40}"|[-+.\w]+)'
+_FLAT = re.compile(rf"([\[{{])\n\s+((?:(?:{_SHORT}: )?{_SHORT}(?:,\n\s+)?)+)\n\s+([\]}}])")
+
+
+def text_of(notebook: nbformat.NotebookNode) -> str:
+    """Return the JSON of a notebook with lists and objects of numbers and short words on a line of their own."""
+    return (
+        _FLAT.sub(lambda found: found[1] + re.sub(r",\n *", ", ", found[2]) + found[3], nbformat.writes(notebook))
+        + "\n"
     )
 
 

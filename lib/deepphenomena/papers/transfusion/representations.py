@@ -1,6 +1,6 @@
 """What the blocks of a network see, and how alike two networks see it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -46,3 +46,20 @@ def similarities(
     """SVCCA of two networks block by block, indexed by "block" from 1."""
     found = [float(similarity.svcca(x, y).similarity) for x, y in zip(one, other, strict=True)]
     return pd.Series(found, pd.RangeIndex(1, len(found) + 1, name="block"))
+
+
+def comparer(
+    models: Mapping[str, Staged],
+) -> Callable[[str, PyTree, PyTree, Float[Array, "n height width 3"]], pd.Series]:
+    """Return `alike(name, one, other, images)`: SVCCA of every block of two networks of one of the architectures.
+
+    Args:
+        models: one network of each architecture by name; their own parameters play no part.
+    """
+    channels = max(model.head.in_features for model in models.values())
+    observe = {name: observer(model, channels=channels) for name, model in models.items()}
+
+    def alike(name, one, other, images):
+        return similarities(observe[name](one, images), observe[name](other, images))
+
+    return alike

@@ -8,6 +8,7 @@ Source: Raghu, Zhang, Kleinberg and Bengio 2019, "Transfusion: understanding tra
 Sections 4 and 5.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -35,7 +36,7 @@ def transfuse(fresh: PyTree, pretrained: PyTree, *, blocks: int) -> PyTree:
     held = min(len(_blocks(fresh)), len(_blocks(pretrained)))
     if not 0 <= blocks <= held:
         raise InputError(f"transfusion of {blocks} blocks: the networks have {held} in common; give 0 to {held}")
-    old = dict(_leaves(pretrained))
+    old = dict(names(pretrained))
 
     def of(path, leaf):
         if not _among(path, blocks):
@@ -108,12 +109,31 @@ def first_kernel(parameters: PyTree) -> Array:
     raise InputError("this network has no kernel in block 0")
 
 
+def gabor_fit(parameters: PyTree) -> float:
+    """Return the mean R² of the best Gabor function for each first filter, as in `gabor.fit`."""
+    return float(jnp.mean(gabor.fit(first_kernel(parameters))))
+
+
+def names(tree: PyTree) -> list[tuple[str, Array]]:
+    """Return every tensor with its name, such as "blocks/0/convolution/kernel"."""
+    return [(_name(path), leaf) for path, leaf in _paths(tree)]
+
+
+def named(like: PyTree, values: Mapping[str, Array]) -> PyTree:
+    """Return tensors by name in the structure of `like`. InputError for a missing one or another shape."""
+
+    def of(path, leaf):
+        given = values.get(_name(path))
+        if given is None or jnp.shape(given) != jnp.shape(leaf):
+            shape = "none" if given is None else jnp.shape(given)
+            raise InputError(f"{_name(path)} of shape {jnp.shape(leaf)}: the given weights have {shape} there")
+        return given
+
+    return jax.tree_util.tree_map_with_path(of, like)
+
+
 def _paths(tree: PyTree) -> list[tuple[tuple, Array]]:
     return jax.tree_util.tree_flatten_with_path(tree)[0]
-
-
-def _leaves(tree: PyTree) -> list[tuple[str, Array]]:
-    return [(_name(path), leaf) for path, leaf in _paths(tree)]
 
 
 def _ends(leaves: list[Array]) -> list[int]:

@@ -51,16 +51,3 @@ def differences(areas: pd.DataFrame) -> pd.DataFrame:
     by_start = areas.pivot(index=["network", "target", "question"], columns="start", values=["auc", "half_width"])
     gain = by_start["auc", "transfer"] - by_start["auc", "random"]
     return pd.DataFrame({"gain": gain, "half_width": by_start["half_width"].mean(axis=1)}).reset_index()
-
-
-def relative(arrivals: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column "ratio": steps over the mean of the random starts.
-
-    Args:
-        arrivals: columns start and steps.
-
-    Example:
-        >>> relative(pd.DataFrame({"start": ["random", "transfer"], "steps": [20.0, 10.0]}))["ratio"].tolist()
-        [1.0, 0.5]
-    """
-    return arrivals.assign(ratio=arrivals["steps"] / arrivals["steps"][arrivals["start"] == "random"].mean())

@@ -63,21 +63,22 @@ def examples(name: str, task: Task, *, seed: int, enlargement: float) -> Float[n
     return np.stack(of_grade, 1)
 
 
-def collected(dataset: Dataset, n: int, *, seed: int, pixels: int) -> Task:
-    """n images of a real collection in the seed's own order; grey is made three equal channels.
+def collected(*parts: Dataset, n: int, seed: int, pixels: int) -> Task:
+    """n images of a real collection, drawn by the seed; grey becomes three equal channels.
 
-    The questions are the classes, "is it this one?"; of two classes the second alone is asked for.
+    The questions are the classes, "is it this one?"; of two classes only the second.
 
     Args:
-        dataset: grey images (size, height, width, 1).
-        n: how many images; all of them where the collection has fewer.
-        seed: draws the order.
+        parts: splits of one collection, grey images (size, height, width, 1); the images are drawn from all of them.
+        n: number of images; all of them where the parts have fewer.
+        seed: draws the images and their order.
         pixels: side to which images are brought.
     """
-    rows = np.random.default_rng(seed).permutation(len(dataset.labels))[:n]
-    answers = dataset.labels[rows, None] == np.arange(len(dataset.class_names))
+    images, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
+    rows = np.random.default_rng(seed).permutation(len(labels))[:n]
+    answers = labels[rows, None] == np.arange(len(parts[0].class_names))
     answers = answers if answers.shape[1] > 2 else answers[:, 1:]
-    return {"x": jnp.repeat(_scaled(dataset.images[rows], pixels), 3, -1), "y": jnp.asarray(answers, jnp.float32)}
+    return {"x": jnp.repeat(_scaled(images[rows], pixels), 3, -1), "y": jnp.asarray(answers, jnp.float32)}
 
 
 def photographs(dataset: Dataset, *, pixels: int) -> Task:
