@@ -19,48 +19,103 @@ def build(start, seed):
     )  # fmt: skip
 
 
-def test_every_member_is_the_model_that_its_labels_build():
-    members = training.grid(start=["delta_orthogonal", "gaussian_convolution"], seed=[3, 4])
-    network, initial = dynamical_isometry.networks(members, build)
-    images = jax.random.normal(jax.random.key(0), (6, 4, 4, 1))
-    for k, row in enumerate(members.rows):
-        np.testing.assert_allclose(network(nets.member(initial, k), images), build(*row)(images), rtol=1e-5, atol=1e-6)
+ARCHITECTURE = dynamical_isometry.architecture(lambda: build("delta_orthogonal", 0))
+STARTS = ("delta_orthogonal", "gaussian_convolution")
+
+
+def digits(n):
+    return {
+        "x": jax.random.normal(jax.random.key(0), (n, 4, 4, 1)),
+        "y": jax.random.randint(jax.random.key(1), (n,), 0, 10),
+    }
+
+
+def trained_quietly(name, *arguments, **options):
+    assert name == "test, seed 3"
+    return training.train(*arguments, description=None, **options)
+
+
+def train(rates, bias_scale=1.0, steps=3, **options):
+    return dynamical_isometry.train_starts(
+        trained_quietly, "test", ARCHITECTURE, build, 3, (digits(12), digits(12)), rates=rates, bias_scale=bias_scale,
+        batch_size=4, steps=steps, measured=12, **options,
+    )  # fmt: skip
+
+
+def test_every_member_is_the_model_that_its_start_builds():
+    trained = train(dict.fromkeys(STARTS, 0.0))
+    images = digits(6)["x"]
+    for k, start in enumerate(STARTS):
+        np.testing.assert_allclose(
+            ARCHITECTURE.network(nets.member(trained.parameters, k), images), build(start, 3)(images), atol=1e-6
+        )
+
+
+def test_each_start_has_its_own_rate_and_biases_have_theirs():
+    trained = train({"delta_orthogonal": 0.0, "gaussian_convolution": 0.1}).parameters
+    still, moved = (nets.member(trained, k) for k in (0, 1))
+    first = nets.functional(build("delta_orthogonal", 3))[1]
+    np.testing.assert_array_equal(still["biases"][...], first["biases"][...])
+    held = nets.member(train({"gaussian_convolution": 0.1}, bias_scale=0.0).parameters, 0)
+    start = nets.functional(build("gaussian_convolution", 3))[1]
+    assert (moved["biases"][...] != start["biases"][...]).any()
+    np.testing.assert_array_equal(held["biases"][...], start["biases"][...])
+    assert (held["readout_bias"][...] != start["readout_bias"][...]).any()
+
+
+def test_the_rate_is_constant_and_then_falls_to_zero():
+    """Halfway to zero at three quarters of the steps."""
+    constant, falling = (train({"delta_orthogonal": 1e-3}, steps=12, constant=share).losses[0] for share in (1.0, 0.5))
+    np.testing.assert_array_equal(constant[:7], falling[:7])
+    assert (constant[9:] != falling[9:]).any()
 
 
 def test_accuracy_does_not_depend_on_the_parts():
-    x = jax.random.normal(jax.random.key(0), (12, 5))
-    data = {"x": x, "y": jax.random.randint(jax.random.key(1), (12,), 0, 5)}
-    matrix = jax.random.normal(jax.random.key(2), (5, 5))
-    expected = np.mean(np.argmax(np.asarray(x @ matrix), 1) == np.asarray(data["y"]))
-    for size in (1, 4, 50):
-        accuracy = dynamical_isometry.accuracy_in_parts(lambda matrix, x: x @ matrix, data, size)
-        assert float(accuracy(matrix)) == pytest.approx(expected)
+    for n in (1, 12, 51, 100):
+        data, parameters = digits(n), nets.functional(build("delta_orthogonal", 0))[1]
+        expected = np.mean(np.argmax(ARCHITECTURE.network(parameters, data["x"]), 1) == np.asarray(data["y"]))
+        found = ARCHITECTURE.accuracies(parameters, {"test": data})
+        assert float(found["test"]) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("block", [None, 9, 1])
-def test_the_program_is_the_gradient_for_any_block(block):
-    program = dynamical_isometry.gradient_program(9, channels=2, grid=3, block=block)
-    kernels, biases, x = program.inputs(jax.random.key(0))
-
-    def loss(kernels, biases):
-        h = x
-        for kernel, bias in zip(kernels, biases, strict=True):
-            h = jnp.tanh(ultra_deep.convolution(h, kernel, padding="CIRCULAR") + bias)
-        return jnp.mean(h**2)
-
-    for found, expected in zip(program.run(kernels, biases, x), jax.grad(loss, (0, 1))(kernels, biases), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-9)
-    assert program.compile_seconds > 0
+def test_drawn_images_differ_between_seeds_and_keep_their_labels():
+    pool = {"x": jnp.arange(100)[:, None], "y": jnp.arange(100)}
+    one, other = (dynamical_isometry.drawn(pool, 50, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(one["x"][:, 0], one["y"])
+    assert len(set(one["y"].tolist())) == 50
+    assert set(one["y"].tolist()) != set(other["y"].tolist())
 
 
-def test_costs_have_a_row_for_each_depth_and_a_value_for_each_round():
-    made = dynamical_isometry.costs([4, 400], channels=2, grid=3, rounds=3, key=jax.random.key(0))
-    assert list(made.table["depth"]) == [4, 400]
-    assert (made.table[["step", "compile", "blocked", "all"]] > 0).all().all()
-    assert made.table["blocked"][1] < made.table["all"][1] / 4
-    assert made.step_seconds.shape == (3, 2)
-    assert made.compile_ratio.shape == (3,)
-    np.testing.assert_array_equal(made.table["step"], made.step_seconds.min(0))
+def test_the_depth_that_is_reached_is_the_first_crossing():
+    reached = dynamical_isometry.reached_depth
+    assert reached([2, 4, 8, 16], [0.9, 0.2, 0.9, 0.1], 0.3).value < 4
+    assert reached([2, 4], [0.2, 0.1], 0.3) == (2.0, True)
+    assert reached([2, 4], [0.9, 0.9], 0.3) == (4.0, True)
+
+
+def test_a_loss_that_is_never_reached_is_censored():
+    losses = np.linspace(2.0, 1.0, 40)
+    assert dynamical_isometry.steps_to(losses, 0.5) == (40.0, True)
+    assert dynamical_isometry.at_loss(losses, {0: 0.1, 40: 0.5}, 0.5) == (0.5, True)
+    assert not dynamical_isometry.steps_to(losses, 1.5).censored
+
+
+def test_the_depth_scale_of_the_critical_column_of_the_map():
+    """The audit's value at σ_w² = 1.76, σ_b² = 0.05: nearly critical, not critical."""
+    with jax.enable_x64(True):
+        scale = float(mean_field.depth_scale("tanh", 1.76, 0.05).correlation)
+    assert scale == pytest.approx(4912, rel=1e-3)
+
+
+def test_the_radial_singular_value_is_predicted():
+    with jax.enable_x64(True):
+        weight, bias = map(float, mean_field.critical_line("tanh", 1 / 64))
+        reach = float(mean_field.depth_scale("tanh", weight, bias).variance)
+    (values,) = dynamical_isometry.jacobian_spectra(
+        initializers.delta_orthogonal, (weight, bias, 1 / 64), 0, [64], size=1, width=64
+    )
+    np.testing.assert_allclose(values[-1], np.exp(-64 / reach), rtol=0.2)
+    assert values[-1] < 0.5 * values[-2]
 
 
 WIDE = {"width": 256, "draws": 2}

@@ -81,8 +81,8 @@ def delta_orthogonal(gain: float = 1.0) -> Initializer:
     """Return an initializer of kernels whose center tap is gain times a Haar matrix H, H Hᵀ = I; other taps are zero.
 
     The convolution multiplies the norm of its input by exactly `gain`, at every position and for every spatial mode,
-    with any padding. This is the delta-orthogonal initialization of the paper. It raises InputError for more input than
-    output channels, or an even kernel size.
+    with any padding. This is algorithm 2 of the paper, the delta-orthogonal initialization. It raises InputError for
+    more input than output channels, or an even kernel size.
     """
 
     def init(key, shape, dtype=jnp.float32):
@@ -102,7 +102,7 @@ def orthogonal_convolution(gain: float = 1.0) -> Initializer:
 
     A Haar matrix H is convolved with k − 1 kernels of 2 × 2 taps. Each is built from two random orthogonal projections
     P and Q, whose rank is half the output channels: [[PQ, P(I−Q)], [(I−P)Q, (I−P)(I−Q)]] (Kautsky & Turcajova 1994;
-    the orthogonal kernels of the paper). It raises InputError for more input than output channels, or a kernel that is
+    algorithm 1 of the paper). It raises InputError for more input than output channels, or a kernel that is
     not square.
     """
 

@@ -1,6 +1,7 @@
 """Random tanh networks of finite width: what becomes of pairs of inputs, of gradients and of singular values."""
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -9,13 +10,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from deepphenomena import kernels, spectra
-from deepphenomena.nets import initializers, ultra_deep
+from deepphenomena import kernels
+from deepphenomena.nets import initializers
 from deepphenomena.nets.initializers import Initializer
 from deepphenomena.runtime import sampling
 from deepphenomena.runtime.arrays import Array
 
 Variances = Sequence[float]  # σ_w² and σ_b²
+Follow = Callable[..., Mapping[str, Float[np.ndarray, "draws *axes"]]]  # `follow_pairs` with its width and draws
 Taps = tuple[tuple[float, ...], ...]  # the variance vector, over the kernel's two axes
 
 _ONE_TAP = ((1.0,),)
@@ -68,7 +70,7 @@ def follow_pairs(
 
 
 def planted_mode(
-    follow: Callable[..., Mapping[str, Float[np.ndarray, "draws *axes"]]],
+    follow: Follow,
     seed: int,
     purpose: int,
     point: Sequence[float],
@@ -146,34 +148,58 @@ def jacobian_spectra(
 ) -> list[Float[np.ndarray, " values"]]:
     """All singular values, largest first, of the input-output Jacobian of a random network's first layers.
 
+    Computed in double precision. Values below 1e-15 of the largest are rounding.
+
     Args:
-        start: the initializer of a layer's kernel by its gain σ_w, such as `delta_orthogonal`.
+        start: the initializer of a layer's kernel by its gain σ_w, such as `delta_orthogonal`; the same object every
+            time, or it is compiled again.
         point: σ_w², σ_b² and the variance q* of the pre-activations that enter.
         seed: gives the network of as many layers as the largest depth.
-        depths: numbers of layers.
-        size, width: positions along each side, and channels.
-        activation: φ; the same object every time, or it is compiled again.
+        depths: numbers of layers, in increasing order.
+        size, width: positions along each side, and channels. With a single position kernels have a single tap.
+        activation: φ; the same object every time as well.
 
     Example:
         >>> (values,) = jacobian_spectra(
         ...     initializers.delta_orthogonal, (1.0, 0.0, 1.0), 0, [5], size=3, width=2, activation=jax.nn.identity
         ... )
-        >>> values.shape, bool(abs(values - 1).max() < 1e-5)
+        >>> values.shape, bool(abs(values - 1).max() < 1e-12)
         ((18,), True)
     """
-    (weight, bias, q), keys, depth = point, jax.random.split(jax.random.key(seed), 3), max(depths)
-    kernel = initializers.stacked(start(weight**0.5))(keys[0], (depth, 3, 3, width, width), jnp.float32)
-    biases = bias**0.5 * sampling.normal(keys[1], (depth, width))
-    h = sampling.normal(keys[2], (size, size, width))
-    h = (q / jnp.mean(h**2, -1, keepdims=True)) ** 0.5 * h  # few channels: else q would differ between positions
-    x = activation(h)
-    return [np.asarray(_singular_values(kernel[:depth], biases[:depth], x, activation)) for depth in depths]
+    with jax.enable_x64(True):
+        weight, bias, q = (np.float64(value) for value in point)
+        keys = jax.random.split(jax.random.key(seed), 2)
+        h = sampling.normal(keys[0], (size, size, width), jnp.float64)
+        h = (q / jnp.mean(h**2, -1, keepdims=True)) ** 0.5 * h  # few channels: else q would differ between positions
+        state, found = (activation(h), jnp.eye(h.size).reshape(h.size, *h.shape)), []
+        for first, last in itertools.pairwise([0, *depths]):
+            state = _through_layers(state, keys[1], weight**0.5, bias**0.5, first, last, start, activation)
+            found.append(np.linalg.svd(np.asarray(state[1]).reshape(h.size, -1), compute_uv=False))
+    return found
 
 
-@functools.partial(jax.jit, static_argnames="activation")
-def _singular_values(kernel, biases, x, activation):
-    network = functools.partial(ultra_deep.propagate, kernel, biases, activation=activation)
-    return spectra.jacobian_singular_values(lambda x: network(x[None])[0], x)
+@functools.partial(jax.jit, static_argnames=("start", "activation"))
+def _through_layers(state, key, gain, bias_deviation, first, last, start, activation):
+    """(x, its derivative by each input) after the layers from `first` to before `last`."""
+    size, _, width = state[0].shape
+    side = 3 if size > 1 else 1
+    initializer = start(1.0)
+
+    def layer(k, state):
+        keys = jax.random.split(jax.random.fold_in(key, k))
+        kernel = gain * initializer(keys[0], (side, side, width, width), jnp.float64)
+        bias = bias_deviation * sampling.normal(keys[1], (width,), jnp.float64)
+
+        def apply(x):
+            taps = [(jnp.roll(x, (i - side // 2, j - side // 2), (0, 1)), kernel[i, j])
+                    for i in range(side) for j in range(side)]  # fmt: skip
+            return activation(sum(x @ weights for x, weights in taps) + bias)
+
+        x, tangents = state
+        x, derivative = jax.linearize(apply, x)
+        return x, jax.vmap(derivative)(tangents)
+
+    return jax.lax.fori_loop(first, last, layer, state)
 
 
 def _keys(seed, purpose, draws):
