@@ -8,6 +8,7 @@ from pathlib import Path
 
 from docutils import nodes
 from PIL import Image
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -21,6 +22,7 @@ from deepphenomena.book import (
     content_policy,
     figure_data,
     finding,
+    gallery,
     records,
     results,
     runner,
@@ -161,6 +163,17 @@ class ScorecardHeadline(SphinxDirective):
         return [nodes.bullet_list("", *items, classes=["dp-headline"])]
 
 
+class Gallery(SphinxDirective):
+    """`{gallery}`: a tile for each chapter. Only on the pages: the PDF has no files beside it."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
+        tiles = nodes.raw(
+            text=gallery.gallery_html(_scores(self.env), Path(self.env.srcdir) / "chapters"), format="html"
+        )
+        return [addnodes.only("", tiles, expr="builder_html")]
+
+
 def mark_measurements(app: Sphinx, doctree: nodes.document) -> None:
     """Add the target of the link "how tested" to the cell that measures a claim."""
     for block in doctree.findall(nodes.literal_block):
@@ -199,6 +212,12 @@ def equip_scorecard(app: Sphinx, page: str, template: str, context: dict, doctre
     if 'id="every-claim"' in context.get("body", ""):
         app.add_js_file("scorecard.js", loading_method="defer")
         scorecard.write(_scores(app.env), Path(app.outdir))
+
+
+def write_gallery(app: Sphinx, exception: Exception | None) -> None:
+    """Write the figures of the gallery beside the pages."""
+    if exception is None and app.builder.name == "html" and "index" in app.env.found_docs:
+        gallery.write_figures(_scores(app.env), Path(app.srcdir) / "chapters", Path(app.outdir))
 
 
 def equip_chapter(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
@@ -250,6 +269,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("scorecard", Scorecard)
     app.add_directive("scorecard-headline", ScorecardHeadline)
     app.add_directive("recorded-runs", RecordedRuns)
+    app.add_directive("gallery", Gallery)
     app.add_directive("benchmarks", Benchmarks)
     app.connect("config-inited", serve_own_files)
     app.connect("doctree-read", put_verdicts_first)
@@ -261,5 +281,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", lighten)
     app.connect("build-finished", figure_data.write)
+    app.connect("build-finished", write_gallery)
     app.connect("build-finished", add_content_policy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

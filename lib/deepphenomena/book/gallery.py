@@ -1,0 +1,88 @@
+"""The gallery of the front page: a tile for each chapter, with its first figure, its main claim and its verdicts."""
+
+import html
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+
+from deepphenomena.book import standing, tables
+from deepphenomena.book.cards import QUICK, Card
+from deepphenomena.book.records import Record
+from deepphenomena.book.standing import Chapters
+
+_FOLDER, _FILE = "_data", "first-figure.svg"
+_WORDS_PER_MINUTE = 230  # of a reader
+_SVG = "image/svg+xml"
+
+
+class _Figure(NamedTuple):
+    svg: str
+    alt: str
+
+
+def gallery_html(chapters: Chapters, notebooks: Path) -> str:
+    """Return the tiles as HTML, below the names of their parts, from cards, records and notebooks alone.
+
+    Args:
+        chapters: each card with its records.
+        notebooks: the folder with `<part>/<slug>.ipynb`.
+    """
+    parts = itertools.groupby(chapters, key=lambda chapter: chapter[0].part)
+    return "".join(
+        f'<h3>{html.escape(part.replace("-", " ").capitalize())}</h3><div class="dp-gallery">'
+        + "".join(_tile(card, by_preset, _read(notebooks, card)) for card, by_preset in tiles)
+        + "</div>"
+        for part, tiles in parts
+    )
+
+
+def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.NotebookNode) -> str:
+    claim = card.claim(card.main_claim) if card.main_claim else card.claims[0]
+    verdict = tables.verdict_html(standing.of_claim(card, claim.id, by_preset).verdict)
+    counts = standing.tally([(card, by_preset)])
+    chips = " ".join(
+        f'<span class="dp-chip">{count} {tables.verdict_html(kind)}</span>' for kind, count in counts.items() if count
+    )
+    times = f"{_minutes_to_read(notebook)} min to read"
+    if QUICK in by_preset:
+        times += f", {tables.duration(by_preset[QUICK].provenance.wall_seconds)} to run"
+    figure = _first_figure(notebook)
+    source = f'src="{_FOLDER}/{card.slug}/{_FILE}"'
+    image = figure and f'<img {source} alt="{html.escape(figure.alt)}" loading="lazy" class="dark-light">'
+    page = f"chapters/{card.part}/{card.slug}.html"
+    return (
+        f'<section class="dp-tile"><h4><a href="{page}">{html.escape(card.title)}</a></h4>{image or ""}'
+        f"<p>{html.escape(claim.claim)} {verdict}</p><p>{chips}</p><p><small>{times}</small></p></section>"
+    )
+
+
+def write_figures(chapters: Chapters, notebooks: Path, pages: Path) -> None:
+    """Write the first figure of each chapter to the folder of the pages."""
+    for card, _ in chapters:
+        figure = _first_figure(_read(notebooks, card))
+        if figure:
+            file = pages / _FOLDER / card.slug / _FILE
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(figure.svg, encoding="utf-8")
+
+
+def _read(notebooks: Path, card: Card) -> nbformat.NotebookNode:
+    return nbformat.read(notebooks / card.part / f"{card.slug}.ipynb", as_version=4)
+
+
+def _first_figure(notebook: nbformat.NotebookNode) -> _Figure | None:
+    """Return the first figure of a notebook that is a drawing, not a sheet of pictures, if there is one."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            svg = output.get("data", {}).get(_SVG, "")
+            if svg and "<image" not in svg:
+                return _Figure(svg, output.metadata[_SVG]["alt"])
+    return None
+
+
+def _minutes_to_read(notebook: nbformat.NotebookNode) -> int:
+    words = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
+    return max(1, round(words / _WORDS_PER_MINUTE))
