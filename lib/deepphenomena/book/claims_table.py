@@ -1,6 +1,7 @@
 """The tables of a chapter: its claims with every recorded run, its checks, the coverage of its paper."""
 
 import html
+import urllib.parse
 from collections.abc import Mapping, Sequence
 
 from deepphenomena.book import standing, tables
@@ -12,16 +13,19 @@ from deepphenomena.book.standing import Agreement
 COLUMNS = ("Claim", "Verdict of record", "Paper and bound", "Ours, every run")
 
 
-def claims_html(card: Card, by_preset: Mapping[str, Record], this: Record | None = None) -> str:
+def claims_html(
+    card: Card, by_preset: Mapping[str, Record], this: Record | None = None, *, repository: str | None = None
+) -> str:
     """Return the claims, checks and coverage of a chapter, for its page and its notebook.
 
     Args:
         card: the chapter's card.
         by_preset: the recorded runs and the quick run, by preset.
         this: another run to show next to them, with modified parameters.
+        repository: the address of the book's repository, to which readers report problems with a claim.
     """
     runs = [*by_preset.values(), *([this] if this else [])]
-    rows = [claim_row(card, claim, by_preset, this=this) for claim in card.claims]
+    rows = [claim_row(card, claim, by_preset, this=this, repository=repository) for claim in card.claims]
     columns = "".join(map(tables.column, COLUMNS))
     table = tables.scrolling(
         "What the paper claims, what was measured, and the verdict", columns, tables.body(rows), kind="dp-cards"
@@ -39,7 +43,13 @@ def claims_html(card: Card, by_preset: Mapping[str, Record], this: Record | None
 
 
 def claim_row(
-    card: Card, claim: Claim, by_preset: Mapping[str, Record], *, this: Record | None = None, page: str = ""
+    card: Card,
+    claim: Claim,
+    by_preset: Mapping[str, Record],
+    *,
+    this: Record | None = None,
+    page: str = "",
+    repository: str | None = None,
 ) -> str:
     """Return the row of a claim. `page` is the address of its chapter if the row is on another page."""
     stands = standing.of_claim(card, claim.id, by_preset)
@@ -50,10 +60,11 @@ def claim_row(
         _paper(claim, bound),
         _runs(card, claim, by_preset, agrees, this),
     )
+    reported = f" · <small>{_problem_link(card, claim, repository)}</small>" if repository else ""
     anchor = "" if page else f' id="claim-{claim.id}"'
     attributes = f'data-verdict="{stands.verdict}" data-basis="{claim.basis}" data-quick="{agrees or "not measured"}"'
     labelled = "".join(f'<td data-label="{label}">{text}</td>' for label, text in zip(COLUMNS[1:], cells, strict=True))
-    return f'<tr{anchor} {attributes}><th scope="row">{_sentence(claim, page)}</th>{labelled}</tr>'
+    return f'<tr{anchor} {attributes}><th scope="row">{_sentence(claim, page)}{reported}</th>{labelled}</tr>'
 
 
 def _sentence(claim: Claim, page: str) -> str:
@@ -63,6 +74,13 @@ def _sentence(claim: Claim, page: str) -> str:
     where = claim.where + ("; not checked against a source" if claim.unverified else "")
     tested = f'<br><small><a href="{page}#measures-{claim.id}">how tested</a></small>'
     return f"{linked}{tables.small(where)}{tested}"
+
+
+def _problem_link(card: Card, claim: Claim, repository: str) -> str:
+    """Return a link to a new issue about a claim, filled in as far as it can be."""
+    body = f"Claim `{claim.id}` of `{card.slug}`: {claim.claim}\n\nWhat is wrong with it, and how do you know?\n"
+    fields = urllib.parse.urlencode({"title": f"{card.slug}: {claim.id}", "body": body})
+    return f'<a href="{html.escape(f"{repository}/issues/new?{fields}")}">report a problem</a>'
 
 
 def _paper(claim: Claim, bound: Expectation) -> str:

@@ -1,15 +1,13 @@
 """The Sphinx extension of the book: records, scorecard, captions of figures, and a local MathJax."""
 
-import importlib.resources
 import json
 import re
-import shutil
 from pathlib import Path
 
 from docutils import nodes
-from PIL import Image
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
@@ -18,11 +16,12 @@ from sphinx.util.docutils import SphinxDirective
 from deepphenomena.book import (
     benchmarks,
     cards,
+    citation,
     claims_table,
-    content_policy,
     figure_data,
     finding,
     gallery,
+    page_files,
     records,
     results,
     runner,
@@ -34,13 +33,9 @@ from deepphenomena.book.records import Record
 from deepphenomena.runtime import paths
 from deepphenomena.runtime.errors import InputError
 
-_STATIC = Path(__file__).parent / "static"
 _DRAWN = "deepphenomena_drawn_records"  # holds the records of a page until the headline below its title is written
 _FIGURES = "deepphenomena_figures"  # number of captioned figures on the page so far
 _LOGGER = logging.getLogger(__name__)
-
-# The files of MathJax that a page with TeX can load: MathJax, TeX extensions, fonts, and speech.
-_MATHJAX = ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2", "a11y", "sre")
 
 
 class RecordRenderer:
@@ -65,7 +60,8 @@ class RecordRenderer:
         for preset in card.order:
             env.note_dependency(str(results.recorded_path(card.slug, preset)))
         env.temp_data[_DRAWN] = (card, by_preset)
-        return [nodes.raw(text=claims_table.claims_html(card, by_preset, this), format="html")]
+        table = claims_table.claims_html(card, by_preset, this, repository=_repository(env.config))
+        return [nodes.raw(text=table, format="html")]
 
 
 class FigureRenderer:
@@ -105,6 +101,22 @@ def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
         words = standing.chapter_headline(*drawn).capitalize()
         title.parent.insert(1, nodes.paragraph("", "", nodes.Text(f"{words}. "), link, classes=["dp-headline"]))
         title.parent.insert(2, nodes.raw(text=finding.box(*drawn), format="html"))
+        _add_citation(app, title.parent, *drawn)
+
+
+def _add_citation(app: Sphinx, chapter: nodes.Element, card: Card, by_preset: dict[str, Record]) -> None:
+    """Add the section on how to cite to a chapter with a recorded run, if the book has a repository."""
+    recorded, repository = standing.recorded_runs(card, by_preset), _repository(app.config)
+    bibliography = Path(app.srcdir) / "references.bib"
+    if recorded and repository and bibliography.is_file():
+        year = max(run.provenance.started.year for run in recorded)
+        chapter.append(citation.section(card, bibliography.read_text(encoding="utf-8"), repository, year))
+        app.env.note_dependency(str(bibliography))
+
+
+def _repository(config: Config) -> str | None:
+    """Return the address of the book's repository, or None for a book without one."""
+    return config.html_theme_options.get("repository_url")
 
 
 def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
@@ -193,14 +205,6 @@ def _scores(env: BuildEnvironment) -> list[tuple[Card, dict[str, Record]]]:
         raise ExtensionError(str(error)) from None
 
 
-def serve_own_files(app: Sphinx, config) -> None:
-    """Use the style sheet, icon and MathJax of the book on its pages."""
-    config.html_static_path.append(str(_STATIC))
-    config.html_favicon = str(_STATIC / "icon.svg")
-    config.mathjax_path = "mathjax/tex-chtml.js"
-    app.add_css_file("book.css")
-
-
 def fix_bibliography(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
     """Replace the deprecated role of bibliography entries by the one that screen readers expect in a list."""
     if "body" in context:
@@ -226,44 +230,6 @@ def equip_chapter(app: Sphinx, page: str, template: str, context: dict, doctree:
         app.add_js_file("code.js", loading_method="defer")
 
 
-def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
-    """Copy MathJax to the pages, so that they load nothing from another host."""
-    if exception is not None or app.builder.format != "html":
-        return
-    source = Path(str(importlib.resources.files("mathjax"))) / "static" / "mathjax" / "es5"
-    target = Path(app.outdir) / "_static" / "mathjax"
-    for part in _MATHJAX:
-        if (source / part).is_dir():
-            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / part, target / part)
-
-
-def lighten(app: Sphinx, exception: Exception | None) -> None:
-    """Reduce the size of the pages: figures with 256 colors (a quarter of the bytes), and icons only once."""
-    if exception is not None or app.builder.format != "html":
-        return
-    for file in (Path(app.outdir) / app.builder.imagedir).glob("*.png"):
-        with Image.open(file) as image:
-            if image.mode in ("RGB", "RGBA") and image.convert("RGBA").getextrema()[3] == (255, 255):
-                # One round of k-means: each color becomes the mean of its pixels.
-                image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1).save(file, optimize=True)
-    # The theme includes its icons as fonts, which its style sheet uses, and again as a script of 1.5 MB.
-    icons = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
-    if icons.is_file():
-        icons.write_text("")
-
-
-def add_content_policy(app: Sphinx, exception: Exception | None) -> None:
-    """Add a content security policy to each page."""
-    if exception is not None or app.builder.format != "html":
-        return
-    for file in Path(app.outdir).rglob("*.html"):
-        if "_static" not in file.relative_to(app.outdir).parts:
-            file.write_text(content_policy.with_policy(file.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension. Sphinx calls this function."""
     app.add_directive("scorecard", Scorecard)
@@ -271,16 +237,16 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("recorded-runs", RecordedRuns)
     app.add_directive("gallery", Gallery)
     app.add_directive("benchmarks", Benchmarks)
-    app.connect("config-inited", serve_own_files)
+    app.connect("config-inited", page_files.serve_own_files)
     app.connect("doctree-read", put_verdicts_first)
     app.connect("doctree-read", mark_measurements)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", fix_bibliography)
     app.connect("html-page-context", equip_scorecard)
     app.connect("html-page-context", equip_chapter)
-    app.connect("build-finished", copy_mathjax)
-    app.connect("build-finished", lighten)
+    app.connect("build-finished", page_files.copy_mathjax)
+    app.connect("build-finished", page_files.lighten)
     app.connect("build-finished", figure_data.write)
     app.connect("build-finished", write_gallery)
-    app.connect("build-finished", add_content_policy)
+    app.connect("build-finished", page_files.add_content_policy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,34 @@
+"""How to cite a chapter, and how to report a problem with a claim."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from deepphenomena.book import cards
+
+CARDS = [cards.load(slug) for slug in cards.slugs()]
+each_chapter = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
+
+
+@each_chapter
+def test_a_chapter_offers_both_entries_to_copy(card, page, address):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{address}/chapters/{card.part}/{card.slug}.html")
+    block = page.locator("#how-to-cite div.highlight")
+    block.hover()
+    block.locator("button.copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert f"{{{card.paper.bibtex}," in copied
+    assert f"{{deep_phenomena_{card.slug}," in copied
+    assert copied.count("{") == copied.count("}")
+    assert not page.faults
+
+
+@each_chapter
+def test_each_claim_has_a_link_that_fills_in_a_report(card, page, address):
+    page.goto(f"{address}/chapters/{card.part}/{card.slug}.html")
+    for claim in card.claims:
+        link = page.locator(f"[id='claim-{claim.id}']").get_by_role("link", name="report a problem")
+        asked = parse_qs(urlsplit(link.get_attribute("href")).query)
+        assert asked["title"] == [f"{card.slug}: {claim.id}"]
+        assert claim.claim in asked["body"][0]
