@@ -149,6 +149,25 @@ def test_a_damaged_checkpoint_is_refused_or_restored_whole(data, tmp_path):
         np.testing.assert_array_equal(value, saved)
 
 
+@pytest.mark.parametrize("by", ["another state", "nothing"])
+def test_a_checkpoint_that_another_run_replaces_while_it_is_read_is_read_again(tmp_path, monkeypatch, by):
+    start, old, new = ([np.full(3, value, np.float32)] for value in (0, 1, 2))
+    checkpoints.Store(tmp_path, 0, lambda: start).save(old)
+    stored, calls = checkpoints.Store._stored, []
+
+    def replace_then_read(store, *arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            shutil.rmtree(tmp_path)
+            if by == "another state":
+                checkpoints.Store(tmp_path, 0, lambda: start).save(new)
+        return stored(store, *arguments)
+
+    monkeypatch.setattr(checkpoints.Store, "_stored", replace_then_read)
+    (found,) = checkpoints.Store(tmp_path, 0, lambda: start).restore(start)
+    np.testing.assert_array_equal(found, (new if by == "another state" else start)[0])
+
+
 def test_a_flipped_value_is_refused(tmp_path):
     start = [np.zeros(1000, np.float32)]
     checkpoints.Store(tmp_path, 0, lambda: start).save([np.ones(1000, np.float32)])

@@ -82,21 +82,23 @@ class Store:
         Raises:
             InputError: the folder holds the checkpoint of another training, or a damaged one.
         """
-        if self._folder is None:
-            return start
-        described = self._described()
-        if described is None:
-            return start
         leaves, form = jax.tree.flatten(start)
-        if {name: described[name] for name in ("identity", "leaves")} != self._description(leaves):
-            raise self._refusal("holds another training's checkpoint")
-        self._newest = self._folder / Path(str(described["state"])).name  # in this folder, whatever the file says
-        stored = self._stored(described["sha256"], leaves)
-        restored = [
-            jax.device_put(value, leaf.sharding) if isinstance(leaf, jax.Array) else value
-            for leaf, value in zip(leaves, stored, strict=True)
-        ]
-        return jax.tree.unflatten(form, restored)
+        while self._folder is not None and (described := self._described()) is not None:
+            if {name: described[name] for name in ("identity", "leaves")} != self._description(leaves):
+                raise self._refusal("holds another training's checkpoint")
+            self._newest = self._folder / Path(str(described["state"])).name  # in this folder, whatever the file says
+            try:
+                stored = self._stored(described["sha256"], leaves)
+            except InputError:
+                if self._described() == described:
+                    raise
+                continue  # another run in this folder has replaced or deleted it
+            restored = [
+                jax.device_put(value, leaf.sharding) if isinstance(leaf, jax.Array) else value
+                for leaf, value in zip(leaves, stored, strict=True)
+            ]
+            return jax.tree.unflatten(form, restored)
+        return start
 
     def _described(self) -> dict[str, Any] | None:
         """Return what the folder says of its checkpoint, or None without one."""
