@@ -1,7 +1,6 @@
 """The gallery of the front page: a tile for each chapter, with its first figure, its main claim and its verdicts."""
 
 import html
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -23,20 +22,17 @@ class _Figure(NamedTuple):
     alt: str
 
 
-def gallery_html(chapters: Chapters, notebooks: Path) -> str:
-    """Return the tiles as HTML, below the names of their parts, from cards, records and notebooks alone.
+def gallery_html(chapters: Chapters, notebooks: Path, contents: str) -> str:
+    """Return the tiles as HTML, from cards, records and notebooks alone.
 
     Args:
         chapters: each card with its records.
         notebooks: the folder with `<part>/<slug>.ipynb`.
+        contents: the text of `_toc.yml`, which gives the order.
     """
-    parts = itertools.groupby(chapters, key=lambda chapter: chapter[0].part)
-    return "".join(
-        f'<h3>{html.escape(part.replace("-", " ").capitalize())}</h3><div class="dp-gallery">'
-        + "".join(_tile(card, by_preset, _read(notebooks, card)) for card, by_preset in tiles)
-        + "</div>"
-        for part, tiles in parts
-    )
+    in_order = sorted(chapters, key=lambda chapter: contents.find(f"/{chapter[0].slug}\n"))
+    tiles = (_tile(card, by_preset, _read(notebooks, card)) for card, by_preset in in_order)
+    return f'<div class="dp-gallery">{"".join(tiles)}</div>'
 
 
 def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.NotebookNode) -> str:
@@ -46,16 +42,19 @@ def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.Notebo
     chips = " ".join(
         f'<span class="dp-chip">{count} {tables.verdict_html(kind)}</span>' for kind, count in counts.items() if count
     )
-    times = f"{_minutes_to_read(notebook)} min to read"
+    tested, total = card.coverage.share
+    facts = f"{tested} of {total} figures, tables and theorems tested; {_minutes_to_read(notebook)} min to read"
     if QUICK in by_preset:
-        times += f", {tables.duration(by_preset[QUICK].provenance.wall_seconds)} to run"
+        facts += f", {tables.duration(by_preset[QUICK].provenance.wall_seconds)} to run"
     figure = _first_figure(notebook)
     source = f'src="{_FOLDER}/{card.slug}/{_FILE}"'
     image = figure and f'<img {source} alt="{html.escape(figure.alt)}" loading="lazy" class="dark-light">'
+    part = html.escape(card.part.replace("-", " ").capitalize())
     page = f"chapters/{card.part}/{card.slug}.html"
     return (
-        f'<section class="dp-tile"><h4><a href="{page}">{html.escape(card.title)}</a></h4>{image or ""}'
-        f"<p>{html.escape(claim.claim)} {verdict}</p><p>{chips}</p><p><small>{times}</small></p></section>"
+        f'<section class="dp-tile"><p class="dp-part">{part}</p>'
+        f'<h3><a href="{page}">{html.escape(card.title)}</a></h3>{image or ""}'
+        f"<p>{html.escape(claim.claim)} {verdict}</p><p>{chips}</p><p><small>{facts}</small></p></section>"
     )
 
 

@@ -157,22 +157,15 @@ class Benchmarks(SphinxDirective):
 
 
 class ScorecardHeadline(SphinxDirective):
-    """`{scorecard-headline}`: the verdicts of record, in total and by chapter."""
+    """`{scorecard-headline}`: the verdicts of record of all chapters that count."""
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
         chapters = _scores(self.env)
         counted = [chapter for chapter in chapters if standing.counts_in_headline(*chapter)]
         number = f"{len(counted)} {'chapter' if len(counted) == 1 else 'chapters'}"
-        lines = [f"{number}, {standing.headline(standing.tally(chapters))}"]
-        for card, by_preset in chapters:
-            tested, total = card.coverage.share
-            lines.append(
-                f"{card.title}: {standing.chapter_headline(card, by_preset)}; "
-                f"{tested} of {total} figures, tables and theorems tested"
-            )
-        items = [nodes.list_item("", nodes.paragraph(text=line)) for line in lines]
-        return [nodes.bullet_list("", *items, classes=["dp-headline"])]
+        words = f"{number}, {standing.headline(standing.tally(chapters))}."
+        return [nodes.paragraph(text=words, classes=["dp-headline"])]
 
 
 class Gallery(SphinxDirective):
@@ -180,8 +173,12 @@ class Gallery(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
+        root = Path(self.env.srcdir)
         tiles = nodes.raw(
-            text=gallery.gallery_html(_scores(self.env), Path(self.env.srcdir) / "chapters"), format="html"
+            text=gallery.gallery_html(
+                _scores(self.env), root / "chapters", (root / "_toc.yml").read_text(encoding="utf-8") + "\n"
+            ),
+            format="html",
         )
         return [addnodes.only("", tiles, expr="builder_html")]
 

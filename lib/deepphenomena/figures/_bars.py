@@ -66,4 +66,13 @@ def bars(
     _axes.write_labels(axes, labels)
     entries += draw_references(axes, marks=marks)
     axes[0].set(ylim=ylim)
-    _facets.finish(figure, made, entries, data, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)
+    _facets.finish(
+        figure,
+        made,
+        entries,
+        data,
+        x=xlabel or _facets.words(x),
+        y=ylabel or _facets.words(y),
+        alt=alt,
+        caption=caption,
+    )

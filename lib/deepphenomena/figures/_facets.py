@@ -1,5 +1,6 @@
 """Facets: one set of axes for each source and panel of a table, with one legend below."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,11 +78,26 @@ def facets(
     return figure, made
 
 
+def words(column: str) -> str:
+    """Return the name of a column with spaces."""
+    return column.replace("_", " ")
+
+
+def typeset(text: str) -> str:
+    """Return a label with its subscripts typeset: a Greek letter, an underscore and a letter or digit.
+
+    Example:
+        >>> typeset("λ_f / λ₀")
+        '$λ_{f}$ / λ₀'
+    """
+    return re.sub(r"([α-ωΑ-Ω])_([A-Za-z0-9])", r"$\1_{\2}$", text)
+
+
 def name(column: str, label: Any) -> str:
     """Return the name of a condition in legends and titles: the label. Numbers and booleans include the column name."""
     if is_bool(label):
-        return f"{column.replace('_', ' ')}: {'yes' if label else 'no'}"
-    return f"{column.replace('_', ' ')} {written(label)}" if is_number(label) else str(label)
+        return f"{words(column)}: {'yes' if label else 'no'}"
+    return f"{words(column)} {written(label)}" if is_number(label) else str(label)
 
 
 def written(label: Any) -> str:
@@ -120,8 +136,8 @@ def finish(
     alt: str,
     caption: str,
 ) -> None:
-    """Label the axes, with spaces for the underscores of a column's name, draw the legend, and show the figure."""
-    _label_axes(made, x.replace("_", " "), y.replace("_", " "))
+    """Label the axes, draw the legend, and show the figure."""
+    _label_axes(made, typeset(x), typeset(y))
     _legend(figure, entries)
     origins = origin.of([data] if isinstance(data, pd.DataFrame) else data.values())
     _show.show(figure, alt=alt, caption=caption, origins=origins)
@@ -140,6 +156,8 @@ def _label_axes(made: list[tuple[Axes, pd.DataFrame]], xlabel: str, ylabel: str)
 def _legend(figure: Figure, entries: Sequence[Artist]) -> None:
     """Draw all entries below the axes, in as many columns as fit."""
     if entries:
+        for entry in entries:
+            entry.set_label(typeset(entry.get_label()))
         longest = max(len(entry.get_label()) for entry in entries)
         columns = max(1, min(len(entries), int(figure.get_figwidth() * 10 / (longest + 7))))
         rows = -(-len(entries) // columns)

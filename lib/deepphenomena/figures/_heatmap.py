@@ -65,5 +65,7 @@ def heatmap(
         for number in axis.texts:  # dark numbers on bright cells must not turn light on a dark page
             number.set_color("#ffffff" if number.get_color() == "w" else "#1a1a1a")
     axes = [axis for axis, _ in made]
-    figure.colorbar(axes[0].collections[0], ax=axes, label=label or value.replace("_", " "), shrink=0.9)
-    _facets.finish(figure, made, [], data, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)
+    figure.colorbar(axes[0].collections[0], ax=axes, label=_facets.typeset(label or _facets.words(value)), shrink=0.9)
+    _facets.finish(
+        figure, made, [], data, x=xlabel or _facets.words(x), y=ylabel or _facets.words(y), alt=alt, caption=caption
+    )

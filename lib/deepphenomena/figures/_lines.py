@@ -91,4 +91,13 @@ def lines(
     axes[0].set(ylim=ylim)
     for axis in axes:
         axis.set(xlim=xlim)
-    _facets.finish(figure, made, entries, data, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)
+    _facets.finish(
+        figure,
+        made,
+        entries,
+        data,
+        x=xlabel or _facets.words(x),
+        y=ylabel or _facets.words(y),
+        alt=alt,
+        caption=caption,
+    )

@@ -65,4 +65,13 @@ def scatter(
     axes = [axis for axis, _ in made]
     entries += draw_references(axes, marks=marks, verticals=verticals, curves=curves)
     axes[0].set(xlim=xlim, ylim=ylim)
-    _facets.finish(figure, made, entries, data, x=xlabel or x, y=ylabel or y, alt=alt, caption=caption)
+    _facets.finish(
+        figure,
+        made,
+        entries,
+        data,
+        x=xlabel or _facets.words(x),
+        y=ylabel or _facets.words(y),
+        alt=alt,
+        caption=caption,
+    )
