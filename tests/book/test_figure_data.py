@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from docutils import nodes
 
 from deepphenomena.book import cards, figure_data, results
 
@@ -30,6 +31,8 @@ def test_only_what_is_recorded_is_linked():
     page = f"chapters/part/{SLUGS[0]}"
     (name, *_) = results.recorded(SLUGS[0], "quick").series
     (linked,) = figure_data.links(page, [[name, "quick"], ["no_such_series", "quick"], [name, "smoke"]])
-    assert linked.astext() == " Data (CSV): quick."
+    (link,) = linked.findall(nodes.reference)
+    assert link.astext() == "quick"
+    assert link["refuri"] == f"../../_data/{SLUGS[0]}/{name}-quick.csv"
     assert figure_data.links(page, [["no_such_series", "quick"]]) == []
     assert figure_data.links("guide/how_to_run", [[name, "quick"]]) == []

@@ -17,7 +17,8 @@ def section(card: Card, bibliography: str, repository: str, year: int) -> nodes.
         year: of the newest recorded run.
     """
     entries = [entry for entry in (_of_paper(card, bibliography), _of_chapter(card, repository, year)) if entry]
-    block = nodes.literal_block("", "\n\n".join(entries), language="bibtex")
+    text = "\n\n".join(entries)
+    block = nodes.literal_block(text, text, language="bibtex")
     return nodes.section("", nodes.title(text="How to cite"), block, ids=["how-to-cite"], names=["how to cite"])
 
 
