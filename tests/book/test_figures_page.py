@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from deepphenomena import figures
-from deepphenomena.book import sphinx
+from deepphenomena.book import page_files
 
 CAPTIONS = ["Loss of five seeds & more.", "Accuracy of two networks."]
 
@@ -111,7 +111,7 @@ def test_pictures_lose_weight_and_drawings_are_left_alone(tmp_path):
     drawing.write_text("<svg/>")
     before, weight = np.asarray(Image.open(heavy)).astype(int), heavy.stat().st_size
     app = types.SimpleNamespace(outdir=tmp_path, builder=types.SimpleNamespace(format="html", imagedir="_images"))
-    sphinx.lighten(app, None)
+    page_files.lighten(app, None)
     difference = np.abs(np.asarray(Image.open(heavy).convert("RGB")).astype(int) - before)
     assert heavy.stat().st_size < weight
     assert difference.mean() < 6, "it is the same picture, in 256 colours"
