@@ -33,11 +33,12 @@ def _unchecked(function):
 
     @functools.wraps(function)
     def run(*arguments):
+        before = jaxtyping.config.jaxtyping_disable
         jaxtyping.config.update("jaxtyping_disable", True)
         try:
             return function(*arguments)
         finally:
-            jaxtyping.config.update("jaxtyping_disable", False)
+            jaxtyping.config.update("jaxtyping_disable", before)
 
     return run
 

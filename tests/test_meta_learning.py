@@ -205,7 +205,7 @@ def test_a_mask_of_another_structure_and_negative_steps_are_refused(unchecked_ty
     loss, parameters = small()
     with pytest.raises(InputError, match="structure of the parameters"):
         adapt(loss, parameters, None, mask={"head": True}, rate=0.1, steps=1)
-    with pytest.raises(InputError, match="-1 steps"):
+    with pytest.raises(InputError, match="adaptation -1: it must be a whole number"):
         adapt(loss, parameters, None, mask=whole(parameters), rate=0.1, steps=-1)
 
 
