@@ -163,7 +163,7 @@ def test_a_deep_scan_takes_parameters_wider_than_its_input():
     with jax.enable_x64(True):
         found = kernels.deep_scan(lambda w, x: w * x, jnp.full(9, 2.0, jnp.float64), jnp.float32(1), block=4)
     assert found.dtype == np.float64
-    assert found == 2.0**9
+    assert np.asarray(found) == 2.0**9
 
 
 @pytest.mark.parametrize("labels", [50, 65])
