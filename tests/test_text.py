@@ -32,13 +32,13 @@ VALUES = st.recursive(
 
 def refusal(function, *arguments):
     """What is said against the arguments, on one line and soon, or nothing. Another exception fails the test."""
-    started = time.monotonic()
+    started = time.thread_time()  # what other processes take does not count
     try:
         function(*arguments)
         said = ""
     except InputError as problem:
         said = str(problem)
-    assert time.monotonic() - started < SOON
+    assert time.thread_time() - started < SOON
     assert said.isprintable()
     assert len(said) < 2100
     return said
