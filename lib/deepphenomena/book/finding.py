@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from deepphenomena.book import standing, tables
 from deepphenomena.book.cards import QUICK, Card
+from deepphenomena.book.claims import Claim
 from deepphenomena.book.records import Record
 
 
@@ -18,9 +19,14 @@ def box(card: Card, by_preset: Mapping[str, Record]) -> str:
     return f'<dl class="dp-finding">{terms}</dl>'
 
 
+def main_claim(card: Card) -> Claim:
+    """Return the claim that stands for the paper of a chapter."""
+    return card.claim(card.main_claim) if card.main_claim else card.claims[0]
+
+
 def _main_claim(card: Card, by_preset: Mapping[str, Record]) -> str:
     """Return the main claim with its measurement, bound and verdict of record."""
-    claim = card.claim(card.main_claim) if card.main_claim else card.claims[0]
+    claim = main_claim(card)
     stands = standing.of_claim(card, claim.id, by_preset)
     said = f'<a href="#claim-{claim.id}">{html.escape(claim.claim)}</a> {tables.verdict_html(stands.verdict)}'
     if stands.outcome is None:

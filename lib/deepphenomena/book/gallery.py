@@ -1,13 +1,13 @@
 """The gallery of the front page: a tile for each chapter, with its first figure, its main claim and its verdicts."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 
-from deepphenomena.book import standing, tables
+from deepphenomena.book import finding, standing, tables
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
 from deepphenomena.book.standing import Chapters
@@ -36,7 +36,7 @@ def gallery_html(chapters: Chapters, notebooks: Path, contents: str) -> str:
 
 
 def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.NotebookNode) -> str:
-    claim = card.claim(card.main_claim) if card.main_claim else card.claims[0]
+    claim = finding.main_claim(card)
     verdict = tables.verdict_html(standing.of_claim(card, claim.id, by_preset).verdict)
     counts = standing.tally([(card, by_preset)])
     chips = " ".join(
@@ -58,9 +58,9 @@ def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.Notebo
     )
 
 
-def write_figures(chapters: Chapters, notebooks: Path, pages: Path) -> None:
+def write_figures(cards: Iterable[Card], notebooks: Path, pages: Path) -> None:
     """Write the first figure of each chapter to the folder of the pages."""
-    for card, _ in chapters:
+    for card in cards:
         figure = _first_figure(_read(notebooks, card))
         if figure:
             file = pages / _FOLDER / card.slug / _FILE

@@ -218,7 +218,7 @@ def equip_scorecard(app: Sphinx, page: str, template: str, context: dict, doctre
 def write_gallery(app: Sphinx, exception: Exception | None) -> None:
     """Write the figures of the gallery beside the pages."""
     if exception is None and app.builder.name == "html" and (Path(app.srcdir) / "chapters").is_dir():
-        gallery.write_figures(_scores(app.env), Path(app.srcdir) / "chapters", Path(app.outdir))
+        gallery.write_figures(map(cards.load, cards.slugs()), Path(app.srcdir) / "chapters", Path(app.outdir))
 
 
 def equip_chapter(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
