@@ -1,6 +1,5 @@
 """For all tests: checks of annotated types and shapes, and the names that the docstrings' examples use."""
 
-import contextlib
 import importlib
 
 import jaxtyping
@@ -28,26 +27,13 @@ BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 jaxtyping.install_import_hook([f"deepphenomena.{name}" for name in CHECKED], BEARTYPE)
 
 
-@contextlib.contextmanager
-def _checks_off():
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", before)
-
-
-# A training is described by its shapes, from which JAX rebuilds dataclasses whose annotations ask for arrays.
-_driver = importlib.import_module("deepphenomena.training.driver")
-_driver.described = _checks_off()(_driver.described)
-
-
 @pytest.fixture
 def unchecked_types():
     """Switch the checks off, for a test of the errors that the library itself raises."""
-    with _checks_off():
-        yield
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture(autouse=True)

@@ -56,12 +56,27 @@ def tiny(tmp_path, monkeypatch):
     return write
 
 
-def test_list_names_chapters_presets_and_parameters(command):
+def test_list_has_a_line_for_each_chapter(command):
     status, out, _ = command("list")
     assert status == 0
-    assert SLUG in out
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines[: len(cards.slugs())]] == cards.slugs()
+    assert max(map(len, lines)) <= 140
+
+
+def test_list_of_a_chapter_names_its_presets_and_parameters(command):
+    status, out, _ = command("list", SLUG)
+    assert status == 0
     assert "presets: quick, full" in out
     assert "-p relu_widths=128,256" in out
+    assert command("list", "no_such_chapter")[0] == 2
+
+
+@pytest.mark.parametrize("group", [[], ["gpu"]])
+def test_the_help_describes_every_command_in_full(command, group):
+    _, out, _ = command(*group, "--help")
+    assert "  list " in out
+    assert "..." not in out.partition("Commands:")[2]
 
 
 def test_run_writes_the_executed_notebook_and_prints_verdicts(command, tiny, tmp_path):

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from deepphenomena import training
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.training import checkpoints, driver
-from deepphenomena.training.identity import program_digest
+from deepphenomena.training.identity import described, program_digest
 
 X = np.random.default_rng(0).normal(size=(64, 5)).astype(np.float32)
 DATA = X, X @ np.arange(5, dtype=np.float32)
@@ -75,15 +75,16 @@ def test_a_captured_value_is_part_of_the_training(tmp_path):
 PROGRAM = """
 import jax, jax.numpy as jnp, numpy as np
 from deepphenomena.training import objectives
-from deepphenomena.training.identity import program_digest
+from deepphenomena.training.identity import described, program_digest
 table = np.arange(9.0)
 def step(w, key):
     jax.debug.callback(lambda: None)
     names = {"one", "two", "three"}
     return jax.lax.scan(lambda c, t: (jnp.maximum(c, t) * w + jax.random.normal(key), None), w, table)[0]
-print(program_digest(jax.grad(lambda w, key: step(w, key)), 1.0, jax.random.key(0)))
+print(program_digest(jax.grad(lambda w, key: step(w, key)), described((1.0, jax.random.key(0)))))
 loss = objectives.of(lambda w, x: jax.nn.relu(x @ w), objectives.cross_entropy)
-print(program_digest(jax.value_and_grad(loss), jnp.ones((3, 2)), {"x": jnp.ones((4, 3)), "y": jnp.zeros(4, int)}))
+at = described((jnp.ones((3, 2)), {"x": jnp.ones((4, 3)), "y": jnp.zeros(4, int)}))
+print(program_digest(jax.value_and_grad(loss), at))
 """
 
 
@@ -97,7 +98,7 @@ def test_the_digest_of_a_program_is_the_same_in_every_process():
 
 def test_the_digest_of_a_program_covers_what_it_captures():
     def of(values):
-        return program_digest(lambda x: jax.lax.scan(lambda c, v: (c * v, None), x, values)[0], 1.0)
+        return program_digest(lambda x: jax.lax.scan(lambda c, v: (c * v, None), x, values)[0], described((1.0,)))
 
     assert of(np.array([1.0, 2.0])) == of(np.array([1.0, 2.0]))
     assert of(np.array([1.0, 2.0])) != of(np.array([1.0, 2.5]))

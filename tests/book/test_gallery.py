@@ -27,11 +27,10 @@ def test_a_tile_shows_the_first_figure_the_main_claim_and_the_verdicts(card, pag
     image.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete", arg=image.element_handle())
     assert image.evaluate("image => image.naturalWidth") > 0
-    main = card.claim(card.main_claim) if card.main_claim else card.claims[0]
     by_preset = recorded_results.all_recorded(card)
     words = tile.inner_text()
-    assert main.claim in words
-    assert str(standing.of_claim(card, main.id, by_preset).verdict) in words
+    assert card.main.claim in words
+    assert str(standing.of_claim(card, card.main.id, by_preset).verdict) in words
     shown = [
         int(number) for number in re.findall(r"^(\d+)", "\n".join(tile.locator(".dp-chip").all_inner_texts()), re.M)
     ]

@@ -152,6 +152,11 @@ class Card(_Declared):
         """All measured quantities of a run: the claims, then the checks."""
         return [*self.claims, *self.checks]
 
+    @property
+    def main(self) -> Claim:
+        """The claim that stands for the paper."""
+        return self.claim(self.main_claim or self.claims[0].id)
+
     def find(self, measured_id: str) -> Claim | Check:
         """Return the claim or check with this id. Raise InputError with the known ids if there is none."""
         return self._find("claim or check", measured_id, self.measured)

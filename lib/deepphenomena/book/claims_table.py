@@ -4,11 +4,12 @@ import html
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
-from deepphenomena.book import standing, tables
-from deepphenomena.book.cards import QUICK, Card
+from deepphenomena.book import beside_paper, standing, tables
+from deepphenomena.book.cards import QUICK, SMOKE, Card
 from deepphenomena.book.claims import Check, CheckVerdict, Claim, Expectation, Verdict
 from deepphenomena.book.records import Outcome, Record
 from deepphenomena.book.standing import Agreement
+from deepphenomena.runtime.typesetting import markup
 
 COLUMNS = ("Claim", "Verdict of record", "Paper and bound", "Ours, every run")
 
@@ -37,8 +38,8 @@ def claims_html(
         if run.void
     )
     return (
-        f'<div id="claims">{voided}{table}{checks_html(card, runs)}{coverage_html(card)}'
-        f"{tables.folded('What made each run', made)}</div>"
+        f'<div id="claims">{voided}{beside_paper.numbers_html(card, by_preset)}{table}'
+        f"{checks_html(card, runs)}{coverage_html(card)}{tables.folded('What made each run', made)}</div>"
     )
 
 
@@ -68,7 +69,7 @@ def claim_row(
 
 
 def _sentence(claim: Claim, page: str) -> str:
-    sentence = html.escape(claim.claim)
+    sentence = markup(claim.claim)
     page = html.escape(page)
     linked = f'<a href="{page}#claim-{claim.id}">{sentence}</a>' if page else sentence
     where = claim.where + ("; not checked against a source" if claim.unverified else "")
@@ -85,7 +86,7 @@ def _problem_link(card: Card, claim: Claim, repository: str) -> str:
 
 def _paper(claim: Claim, bound: Expectation) -> str:
     basis = "the paper's number" if claim.basis == "number" else "the paper's direction"
-    return f"{html.escape(claim.reported or 'no number reported')}{tables.small(f'bound: {bound}, from {basis}')}"
+    return f"{markup(claim.reported or 'no number reported')}{tables.small(f'bound: {bound}, from {basis}')}"
 
 
 def _runs(
@@ -97,9 +98,7 @@ def _runs(
         lines.append(f"quick: {_value(claim, by_preset[QUICK].outcome(claim.id))}<br>{tables.verdict_html(agrees)}")
     if this:
         lines.append(_run(claim, this))
-    return f'<small class="dp-note">{html.escape(claim.quantity)}</small>' + "".join(
-        f"<div>{line}</div>" for line in lines
-    )
+    return f'<small class="dp-note">{markup(claim.quantity)}</small>' + "".join(f"<div>{line}</div>" for line in lines)
 
 
 def _run(claim: Claim, run: Record) -> str:
@@ -128,7 +127,7 @@ def checks_html(card: Card, runs: Sequence[Record]) -> str:
         return ""
     columns = "".join(map(tables.column, ("Check", "Measured quantity", "Bound", *map(tables.run_name, runs))))
     rows = [
-        f'<tr id="check-{check.id}"><th scope="row">{html.escape(check.check)}{tables.small(check.why or "")}'
+        f'<tr id="check-{check.id}"><th scope="row">{markup(check.check)}{tables.small(check.why or "")}'
         f'<br><small><a href="#measures-{check.id}">how tested</a></small></th>'
         f"{tables.cell(check.quantity)}{tables.cell(str(check.expectation(QUICK)))}"
         + "".join(_check_cell(check, run) for run in runs)
@@ -151,7 +150,7 @@ def _check_cell(check: Check, run: Record) -> str:
 def coverage_html(card: Card) -> str:
     """Return the folded table of all figures, tables and theorems of the paper and how they are tested."""
     rows = [
-        f'<tr><th scope="row">{html.escape(item.item)}</th>{tables.cell(item.shows)}<td>{_tested(item)}</td></tr>'
+        f'<tr><th scope="row">{markup(item.item)}</th>{tables.cell(item.shows)}<td>{_tested(item)}</td></tr>'
         for item in card.coverage.items
     ]
     tested, total = card.coverage.share
@@ -160,12 +159,12 @@ def coverage_html(card: Card) -> str:
     source += "" if card.coverage.complete else " It may be incomplete."
     table = tables.scrolling("Coverage of the paper", columns, tables.body(rows))
     summary = f"{tested} of {total} figures, tables and theorems of the paper are tested"
-    return tables.folded(summary, f"{table}<p><small>{html.escape(source)}</small></p>")
+    return tables.folded(summary, f"{table}<p><small>{markup(source)}</small></p>")
 
 
 def _tested(item) -> str:
     if item.not_attempted:
-        return f"not attempted: {html.escape(item.not_attempted)}"
+        return f"not attempted: {markup(item.not_attempted)}"
     return ", ".join(f'<a href="#claim-{name}"><code>{name}</code></a>' for name in map(html.escape, item.claims))
 
 
@@ -175,12 +174,11 @@ def claims_text(card: Card, record: Record) -> str:
     for measured in card.measured:
         found = record.outcome(measured.id)
         verdict = found.verdict if found else Verdict.NOT_MEASURED
+        said = "not judged" if record.preset == SMOKE else verdict
         value = tables.measured_text(found.estimate, measured.unit) if found else "–"
         kind = "" if isinstance(measured, Claim) else "check "
         expected = measured.expectation(record.preset)
-        lines.append(
-            f"  {tables.SYMBOLS[verdict]} {verdict:<22} {kind}{measured.id:<32} {value:<36} expected {expected}"
-        )
+        lines.append(f"  {tables.SYMBOLS[verdict]} {said:<22} {kind}{measured.id:<32} {value:<36} expected {expected}")
         if (
             found
             and not record.void

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deepphenomena import __version__
+from deepphenomena.book.cli_gpu import gpu
 from deepphenomena.runtime.errors import InputError, RunError, one_line
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _SECONDS_TO_STOP = 10  # more than a kernel needs to shut down
 _DEBUG = "DEEPPHENOMENA_DEBUG"  # set it to 1 to see tracebacks
 _UNFORESEEN = 70  # the status of a fault of this program; EX_SOFTWARE of sysexits.h
-_TRY_AGAIN = 75  # the status of a piece that leaves work for the next one; EX_TEMPFAIL of sysexits.h
 
 
 class _Parameter(click.ParamType):
@@ -55,18 +55,23 @@ def command() -> None:
 
 
 @command.command("list")
-def list_chapters() -> None:
-    """List the chapters, their presets and parameters."""
+@click.argument("slug", required=False)
+def list_chapters(slug: str | None) -> None:
+    """List the chapters; with SLUG, its presets and parameters."""
     from deepphenomena.book import cards
     from deepphenomena.book.cards import QUICK
 
-    for slug in cards.slugs():
-        card = cards.load(slug)
-        click.echo(f"{slug}: {card.title}")
-        click.echo(f"  {card.paper.authors[0]} et al. {card.paper.year}; {len(card.claims)} claims")
-        click.echo(f"  presets: {', '.join([QUICK, *card.presets])}")
-        for name, parameter in card.parameters.items():
-            click.echo(f"  -p {name}={_literal(parameter.default)}  {parameter.help} ({parameter.allowed})")
+    if slug is None:
+        width = max(map(len, cards.slugs()))
+        for card in map(cards.load, cards.slugs()):
+            click.echo(f"{card.slug:<{width}}  {card.title} ({card.paper.authors[0]} et al. {card.paper.year})")
+        click.echo("\nPresets and parameters of one: deepphenomena list SLUG")
+        return
+    card = cards.load(slug)
+    click.echo(f"{card.title}\n{card.paper.authors[0]} et al. {card.paper.year}; {len(card.claims)} claims")
+    click.echo(f"presets: {', '.join([QUICK, *card.presets])}")
+    for name, parameter in card.parameters.items():
+        click.echo(f"-p {name}={_literal(parameter.default)}\n    {parameter.help} ({parameter.allowed})")
 
 
 @command.command()
@@ -90,7 +95,10 @@ def run(slug: str, preset: str, parameters: tuple[tuple[str, str], ...], out: Pa
 @_PRESET
 @click.option("--reuse-seeds", metavar="REASON", help="Record with seeds of an earlier attempt; the reason is shown.")
 def record(slug: str, preset: str, reuse_seeds: str | None) -> None:
-    """Run a chapter and write its record to data/results/ (quick: also its outputs to the notebook)."""
+    """Run a chapter and keep its record.
+
+    The record goes to data/results/, the outputs of a quick run also to the notebook.
+    """
     from deepphenomena.book import cards, claims_table, runner
 
     file, made = runner.record(slug, preset=preset, reuse=reuse_seeds)
@@ -101,7 +109,7 @@ def record(slug: str, preset: str, reuse_seeds: str | None) -> None:
 @command.command()
 @click.argument("slug")
 def parameters(slug: str) -> None:
-    """Write the parameters cell of a chapter's notebook from its card."""
+    """Write a notebook's parameters cell from its card."""
     from deepphenomena.book import parameters_cell
 
     click.echo(f"parameters cell written: {parameters_cell.write(slug)}")
@@ -112,7 +120,10 @@ def parameters(slug: str) -> None:
 @click.option("--paper", required=True, metavar="arXiv:NUMBER", help="The paper that the chapter re-runs.")
 @click.option("--part", default="training-dynamics", show_default=True, help="The part of the book, as a folder name.")
 def new(slug: str, paper: str, part: str) -> None:
-    """Write a new chapter from the template and record its quick run. It is a draft, which does not count."""
+    """Write a new chapter from the template.
+
+    It is a draft, which does not count. Its quick run is recorded.
+    """
     from deepphenomena.book import new_chapter, runner
 
     card = new_chapter.write(slug, paper=paper, part=part)
@@ -130,7 +141,10 @@ def new(slug: str, paper: str, part: str) -> None:
 @click.option("--workers", type=click.IntRange(1), help="Workers on this machine; one for every two cores by default.")
 @click.option("--out", metavar="FOLDER", help="Where to keep the runs: a folder, or s3://bucket/folder.")
 def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, workers: int | None, out: str | None):
-    """Run a chapter at every point of a grid of parameters. Finished runs are never repeated."""
+    """Run a chapter over a grid of parameters.
+
+    Finished runs are never repeated.
+    """
     from deepphenomena.book import runner, sweeps
 
     out = out or str(runner.default_output(slug, preset, {}).parents[1] / "sweeps")
@@ -147,7 +161,10 @@ def sweep(slug: str, preset: str, parameters: tuple, scheduler: str | None, work
 @command.command()
 @click.option("--stage", type=click.Path(path_type=Path), required=True, help="The folder for the notebooks.")
 def reproduce(stage: Path) -> None:
-    """Run every chapter at quick scale into STAGE/<part>/<slug>.ipynb."""
+    """Run every chapter at quick scale.
+
+    The executed notebooks are STAGE/<part>/<slug>.ipynb.
+    """
     from deepphenomena.book import cards, runner
 
     for number, slug in enumerate(cards.slugs(), start=1):
@@ -162,74 +179,17 @@ def reproduce(stage: Path) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show_scorecard(runs: Path | None, as_json: bool) -> None:
-    """Print the claims and verdicts of every chapter, and what changed since the last record."""
+    """Print every claim and its verdict.
+
+    Also prints what changed since the last record.
+    """
     from deepphenomena.book import runner, scorecard, scorecard_json
 
     collected = runner.collect(runs)
     click.echo(scorecard_json.text(collected) if as_json else scorecard.as_text(collected))
 
 
-@command.group()
-def gpu() -> None:
-    """List, pack, run and keep the runs that want a GPU, also on a machine without internet."""
-
-
-_GPU_PRESET = click.option("--preset", default="paper", show_default=True, metavar="P", help="The preset to run.")
-
-
-@gpu.command("list")
-@_GPU_PRESET
-def gpu_list(preset: str) -> None:
-    """List the runs and whether they are recorded."""
-    from deepphenomena.book import gpu_queue
-
-    for entry in gpu_queue.entries(preset):
-        made = entry.recorded and entry.recorded.provenance
-        state = (
-            f"recorded {made.started:%Y-%m-%d} on {made.device}, {made.wall_seconds:.0f} s" if made else "not recorded"
-        )
-        click.echo(f"{entry.slug} --preset {entry.preset}: {state}")
-
-
-@gpu.command("pack")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--python", default="3.12", show_default=True, help="The version of Python on the machine.")
-@click.option("--platform", default="x86_64-manylinux_2_28", show_default=True, help="The machine's, in uv's words.")
-def gpu_pack(folder: Path, python: str, platform: str) -> None:
-    """Write FOLDER: all that a machine with JAX, Flax and seaborn, but no internet, needs for `FOLDER/run`."""
-    from deepphenomena.book import gpu_queue
-
-    gpu_queue.pack(folder, python=python, platform=platform)
-    click.echo(f"copy {folder} to the machine and call there, until the status is 0: {folder.name}/run RESULTS")
-
-
-@gpu.command("run")
-@click.argument("folder", type=click.Path(path_type=Path))
-@_GPU_PRESET
-@click.option("--chapter", "slugs", multiple=True, help="This chapter; by default, every one that is not recorded.")
-@click.option("--seconds", default=540.0, show_default=True, help="The time limit of this piece.")
-@click.option("-p", "parameters", multiple=True, metavar="name=value", help="Override a parameter, for a trial.")
-def gpu_run(folder: Path, preset: str, slugs: tuple[str, ...], seconds: float, parameters: tuple[str, ...]) -> None:
-    """Run a piece of the queue; checkpoints and results are in FOLDER. Status 75: call it again to go on."""
-    from deepphenomena.book import cards, gpu_queue
-
-    for slug in slugs:
-        cards.path(slug)
-    found = gpu_queue.entries(preset)
-    wanted = [entry for entry in found if (entry.slug in slugs if slugs else entry.recorded is None)]
-    if not gpu_queue.run(folder, wanted, seconds=seconds, options=parameters, report=click.echo):
-        sys.exit(_TRY_AGAIN)
-    click.echo(f"done; bring {folder} back and say: deepphenomena gpu keep {folder}")
-
-
-@gpu.command("keep")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True))
-def gpu_keep(folder: Path) -> None:
-    """Write the records of a FOLDER that came back from a machine to data/results/."""
-    from deepphenomena.book import gpu_queue
-
-    for file in gpu_queue.keep(folder):
-        click.echo(f"recorded: {file}")
+command.add_command(gpu)
 
 
 def _literal(value: "Value") -> str:

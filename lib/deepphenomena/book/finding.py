@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from deepphenomena.book import standing, tables
 from deepphenomena.book.cards import QUICK, Card
-from deepphenomena.book.claims import Claim
 from deepphenomena.book.records import Record
+from deepphenomena.runtime.typesetting import markup
 
 
 def box(card: Card, by_preset: Mapping[str, Record]) -> str:
     """Return the box as HTML, from the card and its records alone."""
-    lines = [("The paper", html.escape(card.summary)), ("Its main claim", _main_claim(card, by_preset))]
+    lines = [("The paper", markup(card.summary)), ("Its main claim", _main_claim(card, by_preset))]
     took = [_took(run) for run in (*standing.recorded_runs(card, by_preset), by_preset.get(QUICK)) if run]
     if took:
         lines.append(("What it took", "; ".join(took) + "."))
@@ -19,20 +19,15 @@ def box(card: Card, by_preset: Mapping[str, Record]) -> str:
     return f'<dl class="dp-finding">{terms}</dl>'
 
 
-def main_claim(card: Card) -> Claim:
-    """Return the claim that stands for the paper of a chapter."""
-    return card.claim(card.main_claim) if card.main_claim else card.claims[0]
-
-
 def _main_claim(card: Card, by_preset: Mapping[str, Record]) -> str:
     """Return the main claim with its measurement, bound and verdict of record."""
-    claim = main_claim(card)
+    claim = card.main
     stands = standing.of_claim(card, claim.id, by_preset)
-    said = f'<a href="#claim-{claim.id}">{html.escape(claim.claim)}</a> {tables.verdict_html(stands.verdict)}'
+    said = f'<a href="#claim-{claim.id}">{markup(claim.claim)}</a> {tables.verdict_html(stands.verdict)}'
     if stands.outcome is None:
         return said
     value = tables.numbers(tables.measured_text(stands.outcome.estimate, claim.unit))
-    quantity, bound = html.escape(claim.quantity), html.escape(str(stands.outcome.expectation))
+    quantity, bound = markup(claim.quantity), markup(str(stands.outcome.expectation))
     return f"{said}<br>Measured: {quantity}: {value}. Bound: {bound}."
 
 

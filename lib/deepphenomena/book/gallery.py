@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import nbformat
 
-from deepphenomena.book import finding, standing, tables
+from deepphenomena.book import standing, tables
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
 from deepphenomena.book.standing import Chapters
+from deepphenomena.runtime.typesetting import markup
 
 _FOLDER, _FILE = "_data", "first-figure.svg"
 _WORDS_PER_MINUTE = 230  # of a reader
@@ -36,7 +37,7 @@ def gallery_html(chapters: Chapters, notebooks: Path, contents: str) -> str:
 
 
 def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.NotebookNode) -> str:
-    claim = finding.main_claim(card)
+    claim = card.main
     verdict = tables.verdict_html(standing.of_claim(card, claim.id, by_preset).verdict)
     counts = standing.tally([(card, by_preset)])
     chips = " ".join(
@@ -54,7 +55,7 @@ def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.Notebo
     return (
         f'<section class="dp-tile"><p class="dp-part">{part}</p>'
         f'<h3><a href="{page}">{html.escape(card.title)}</a></h3>{image or ""}'
-        f"<p>{html.escape(claim.claim)} {verdict}</p><p>{chips}</p><p><small>{facts}</small></p></section>"
+        f"<p>{markup(claim.claim)} {verdict}</p><p>{chips}</p><p><small>{facts}</small></p></section>"
     )
 
 

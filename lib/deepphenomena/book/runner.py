@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
-from deepphenomena.book import cards, fingerprint, outputs, parameters_cell, records, results
+from deepphenomena.book import cards, fingerprint, outputs, parameters_cell, records, results, tables
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
 from deepphenomena.book.run import CHECKPOINTS_VARIABLE
@@ -25,6 +25,9 @@ from deepphenomena.runtime.errors import InputError, RunError
 
 _TRIES_TO_START = 3  # a kernel
 _SECONDS_TO_START = 300  # a kernel, on a machine on which many start at once
+
+# Cells take from milliseconds to minutes: no rate over them is steady. The bars of the trainings show a rate.
+_CELLS = "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}"
 
 
 def notebook_path(slug: str) -> Path:
@@ -84,7 +87,7 @@ def execute(
         )
     try:
         with _environment({**resumable, **environment.for_speed(), **_terminal()}):
-            _papermill(card, source, beside, injected, out)
+            _papermill(card, source, beside, injected, out, _usual(slug, preset, overrides))
         record = records.read(beside)
         os.replace(beside, out)
     finally:
@@ -163,7 +166,7 @@ def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:
     return found
 
 
-def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any], out: Path) -> None:
+def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any], out: Path, usual: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings of papermill's dependencies that no user can fix
         import papermill
@@ -174,7 +177,7 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
             "parameters": parameters,
             "kernel_name": "python3",
             "language": "python",  # also for a notebook whose metadata name none
-            "progress_bar": {"desc": card.slug, "leave": False} if sys.stderr.isatty() else True,
+            "progress_bar": {"desc": usual, "leave": False, "bar_format": _CELLS} if sys.stderr.isatty() else True,
             "cwd": str(source.parent),
             "kernel_manager_class": _QuietKernelManager,
             "start_timeout": _SECONDS_TO_START,
@@ -193,6 +196,12 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
             raise RunError(
                 f"{card.slug} stopped in cell {error.exec_count}: {error.ename}: {reason}; see {failed}"
             ) from None
+
+
+def _usual(slug: str, preset: str, overrides: dict[str, Any] | None) -> str:
+    """Return the name of a run, with the time that it took when it was recorded."""
+    kept = None if overrides else results.recorded(slug, preset)
+    return f"{slug}, {tables.duration(kept.provenance.wall_seconds)} when recorded" if kept else slug
 
 
 def _with_a_kernel(slug: str, run: Callable[[], Any]) -> None:

@@ -14,6 +14,7 @@ from deepphenomena.book.records import Attempt, Record, Stood
 from deepphenomena.book.scorecard_json import page
 from deepphenomena.book.standing import Chapters
 from deepphenomena.runtime import documents
+from deepphenomena.runtime.typesetting import markup
 
 
 def last_stood(shown: Record) -> Attempt | None:
@@ -155,7 +156,7 @@ def _checks(chapters: Chapters) -> str:
                 for run, one in found
                 if one
             )
-            link = f'<a href="{html.escape(page(card))}#check-{check.id}">{html.escape(check.check)}</a>'
+            link = f'<a href="{html.escape(page(card))}#check-{check.id}">{markup(check.check)}</a>'
             rows.append(f'<tr><th scope="row">{link}</th>{tables.cell(card.title)}<td>{verdicts}</td></tr>')
     columns = "".join(map(tables.column, ("Check", "Chapter", "Every run")))
     table = tables.scrolling("Checks of our setup", columns, tables.body(rows))

@@ -1,7 +1,6 @@
 """The Sphinx extension of the book: records, scorecard, captions of figures, and a local MathJax."""
 
 import json
-import re
 from pathlib import Path
 
 from docutils import nodes
@@ -22,6 +21,7 @@ from deepphenomena.book import (
     finding,
     gallery,
     page_files,
+    paper_figures,
     records,
     results,
     runner,
@@ -32,6 +32,7 @@ from deepphenomena.book.cards import Card
 from deepphenomena.book.records import Record
 from deepphenomena.runtime import paths
 from deepphenomena.runtime.errors import InputError
+from deepphenomena.runtime.typesetting import markup
 
 _DRAWN = "deepphenomena_drawn_records"  # holds the records of a page until the headline below its title is written
 _FIGURES = "deepphenomena_figures"  # number of captioned figures on the page so far
@@ -87,7 +88,8 @@ class FigureRenderer:
             image["classes"].append("dark-light")  # tells the theme that the image fits both and must not change
         env = renderer.renderer.sphinx_env
         env.temp_data[_FIGURES] = number = env.temp_data.get(_FIGURES, 0) + 1
-        words = [nodes.strong(text=f"Figure {number}."), nodes.Text(f" {metadata['caption']}")]
+        caption = nodes.raw(text=f" {markup(metadata['caption'])}", format="html")
+        words = [nodes.strong(text=f"Figure {number}."), caption]
         words += figure_data.links(env.docname, metadata.get("origins", []))
         return [nodes.figure("", image, nodes.caption("", "", *words))]
 
@@ -101,6 +103,7 @@ def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
         words = standing.chapter_headline(*drawn).capitalize()
         title.parent.insert(1, nodes.paragraph("", "", nodes.Text(f"{words}. "), link, classes=["dp-headline"]))
         title.parent.insert(2, nodes.raw(text=finding.box(*drawn), format="html"))
+        paper_figures.describe(doctree, drawn[0])
         _add_citation(app, title.parent, *drawn)
 
 
@@ -186,7 +189,7 @@ class Gallery(SphinxDirective):
 def mark_measurements(app: Sphinx, doctree: nodes.document) -> None:
     """Add the target of the link "how tested" to the cell that measures a claim."""
     for block in doctree.findall(nodes.literal_block):
-        for measured in re.findall(r"run\.(?:measure|compare)\(\s*[\"'](\w+)[\"']", block.astext()):
+        for measured in paper_figures.measured_in(block):
             name = f"measures-{measured}"
             if name not in doctree.ids:
                 target = nodes.target("", "", ids=[name])

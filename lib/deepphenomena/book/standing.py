@@ -37,6 +37,11 @@ class Standing(NamedTuple):
     outcome: Outcome | None
 
 
+def attempt_name(preset: str, attempt: int) -> str:
+    """Return the name of a recorded run: its preset, with the number of an attempt after the first."""
+    return preset if attempt == 1 or preset == QUICK else f"{preset} (attempt {attempt})"
+
+
 def recorded_runs(card: Card, by_preset: Mapping[str, Record]) -> list[Record]:
     """Return the records that count in verdicts of record, nearest the paper first: unmodified runs beyond quick."""
     return [
@@ -74,7 +79,7 @@ def _verdicts(claim_id: str, runs: list[tuple[Record, Outcome]]) -> list[tuple[s
     """Return (name, verdict) of every recorded run of a claim, including earlier attempts."""
     named = []
     for run, found in runs:
-        named.append((run.preset if run.attempt == 1 else f"{run.preset} (attempt {run.attempt})", found.verdict))
+        named.append((attempt_name(run.preset, run.attempt), found.verdict))
         for attempt in run.attempts:
             if claim_id in attempt.outcomes and not attempt.overrides:
                 named.append((f"{run.preset} (attempt {attempt.attempt})", attempt.outcomes[claim_id].verdict))

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from deepphenomena.book.claims import CheckVerdict, Claim, Verdict
 from deepphenomena.book.records import Record
-from deepphenomena.book.standing import Agreement
+from deepphenomena.book.standing import Agreement, attempt_name
 from deepphenomena.runtime.statistics import Estimate, Scale
+from deepphenomena.runtime.typesetting import markup
 
 SYMBOLS = {
     Verdict.REPRODUCED_SIZE: "✓",
@@ -97,8 +98,7 @@ def provenance_text(record: Record) -> str:
 
 def run_name(record: Record) -> str:
     """Return the preset of a run, the number of the attempt, and whether it was modified."""
-    attempt = f" (attempt {record.attempt})" if record.attempt > 1 and record.preset != "quick" else ""
-    return f"{record.preset}{attempt}{', modified' if record.overrides else ''}"
+    return attempt_name(record.preset, record.attempt) + (", modified" if record.overrides else "")
 
 
 def duration(seconds: float) -> str:
@@ -116,22 +116,22 @@ def verdict_html(verdict: Verdict | CheckVerdict | Agreement) -> str:
 
 def small(text: str) -> str:
     """Return a line of small print; empty for empty text."""
-    return f'<br><small class="dp-note">{html.escape(text)}</small>' if text else ""
+    return f'<br><small class="dp-note">{markup(text)}</small>' if text else ""
 
 
 def numbers(text: str) -> str:
     """Return escaped text with nonbreaking spaces in "n = "."""
-    return html.escape(text).replace("n = ", "n&nbsp;=&nbsp;")
+    return markup(text).replace("n = ", "n&nbsp;=&nbsp;")
 
 
 def column(name: str) -> str:
     """Return the header of a column."""
-    return f'<th scope="col">{html.escape(name)}</th>'
+    return f'<th scope="col">{markup(name)}</th>'
 
 
 def cell(text: str) -> str:
     """Return a table cell with plain text."""
-    return f"<td>{html.escape(text)}</td>"
+    return f"<td>{markup(text)}</td>"
 
 
 def body(rows: Iterable[str]) -> str:
@@ -146,10 +146,10 @@ def scrolling(caption: str, columns: str, bodies: str, *, kind: str = "") -> str
     """
     return (
         f'<div class="dp-claims {kind}" role="region" aria-label="{html.escape(caption)}" tabindex="0"><table>'
-        f"<caption>{html.escape(caption)}</caption><thead><tr>{columns}</tr></thead>{bodies}</table></div>"
+        f"<caption>{markup(caption)}</caption><thead><tr>{columns}</tr></thead>{bodies}</table></div>"
     )
 
 
 def folded(summary: str, content: str) -> str:
     """Return content folded under a summary."""
-    return f'<details class="dp-folded"><summary>{html.escape(summary)}</summary>{content}</details>'
+    return f'<details class="dp-folded"><summary>{markup(summary)}</summary>{content}</details>'

@@ -1,6 +1,5 @@
 """Facets: one set of axes for each source and panel of a table, with one legend below."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from deepphenomena.figures import _palette, _show
 from deepphenomena.figures._tables import Data, levels
 from deepphenomena.figures._theme import FACET, NEUTRAL, theme
 from deepphenomena.runtime import origin
+from deepphenomena.runtime.typesetting import mathtext
 
 _ALONE = 1.5  # how much wider a single facet is
 
@@ -83,16 +83,6 @@ def words(column: str) -> str:
     return column.replace("_", " ")
 
 
-def typeset(text: str) -> str:
-    """Return a label with its subscripts typeset: a Greek letter, an underscore and a letter or digit.
-
-    Example:
-        >>> typeset("λ_f / λ₀")
-        '$λ_{f}$ / λ₀'
-    """
-    return re.sub(r"([α-ωΑ-Ω])_([A-Za-z0-9])", r"$\1_{\2}$", text)
-
-
 def name(column: str, label: Any) -> str:
     """Return the name of a condition in legends and titles: the label. Numbers and booleans include the column name."""
     if is_bool(label):
@@ -137,7 +127,7 @@ def finish(
     caption: str,
 ) -> None:
     """Label the axes, draw the legend, and show the figure."""
-    _label_axes(made, typeset(x), typeset(y))
+    _label_axes(made, mathtext(x), mathtext(y))
     _legend(figure, entries)
     origins = origin.of([data] if isinstance(data, pd.DataFrame) else data.values())
     _show.show(figure, alt=alt, caption=caption, origins=origins)
@@ -157,7 +147,7 @@ def _legend(figure: Figure, entries: Sequence[Artist]) -> None:
     """Draw all entries below the axes, in as many columns as fit."""
     if entries:
         for entry in entries:
-            entry.set_label(typeset(entry.get_label()))
+            entry.set_label(mathtext(entry.get_label()))
         longest = max(len(entry.get_label()) for entry in entries)
         columns = max(1, min(len(entries), int(figure.get_figwidth() * 10 / (longest + 7))))
         rows = -(-len(entries) // columns)

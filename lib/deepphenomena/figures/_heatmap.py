@@ -3,6 +3,7 @@
 import seaborn
 
 from deepphenomena.figures import _facets, _show, _tables
+from deepphenomena.runtime.typesetting import mathtext
 
 _WRITTEN = 48  # up to this number of cells in a facet, each cell shows its number
 _VECTORS = 400  # above this number of cells in a facet, they are rasterized, which is smaller
@@ -65,7 +66,7 @@ def heatmap(
         for number in axis.texts:  # dark numbers on bright cells must not turn light on a dark page
             number.set_color("#ffffff" if number.get_color() == "w" else "#1a1a1a")
     axes = [axis for axis, _ in made]
-    figure.colorbar(axes[0].collections[0], ax=axes, label=_facets.typeset(label or _facets.words(value)), shrink=0.9)
+    figure.colorbar(axes[0].collections[0], ax=axes, label=mathtext(label or _facets.words(value)), shrink=0.9)
     _facets.finish(
         figure, made, [], data, x=xlabel or _facets.words(x), y=ylabel or _facets.words(y), alt=alt, caption=caption
     )

@@ -148,7 +148,7 @@ def _train_members(
         numbers = (limits, interval, length, stop_above, values, jax.random.key_data(keys))
         return (
             (numbers, data, parameters, recording.held_out),
-            np.frombuffer(bytes.fromhex(program_digest(program, *traced)), np.uint8),
+            np.frombuffer(bytes.fromhex(program_digest(program, traced)), np.uint8),
             np.frombuffer(jax.__version__.encode(), np.uint8),
         )
 

@@ -7,7 +7,7 @@ every operation, literal and captured array.
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,33 @@ from jax.extend import core
 _ADDRESS = re.compile(r"0x[0-9a-f]{4,}")
 
 
-def program_digest(function: Callable, *arguments: Any) -> str:
-    """Return the sha256 of the traced program of a function at the shapes and types of the arguments.
+class Described(NamedTuple):
+    """The shapes and types of the leaves of a pytree, and its form. They hold no array."""
+
+    leaves: list[jax.ShapeDtypeStruct]
+    form: jax.tree_util.PyTreeDef
+
+
+def described(arguments: Any) -> Described:
+    """Return the shapes and types of a pytree, which are the same for a new and for a restored state.
 
     Example:
-        >>> program_digest(lambda x: x + 1, 1.0) == program_digest(lambda x: 1 + x, 1.0)
+        >>> described([np.zeros(3, np.float32)]).leaves
+        [ShapeDtypeStruct(shape=(3,), dtype=float32)]
+    """
+    leaves, form = jax.tree.flatten(arguments)
+    return Described([jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves], form)
+
+
+def program_digest(function: Callable, arguments: Described) -> str:
+    """Return the sha256 of the traced program of a function at the shapes and types of its arguments.
+
+    Example:
+        >>> at = described((1.0,))
+        >>> program_digest(lambda x: x + 1, at) == program_digest(lambda x: 1 + x, at)
         False
     """
-    traced = jax.make_jaxpr(function)(*arguments)
+    traced = jax.make_jaxpr(lambda *leaves: function(*jax.tree.unflatten(arguments.form, leaves)))(*arguments.leaves)
     digest = hashlib.sha256(_ADDRESS.sub("", str(traced)).encode())
     for value in _values(traced):
         if jax.dtypes.issubdtype(getattr(value, "dtype", None), jax.dtypes.extended):
@@ -33,16 +52,6 @@ def program_digest(function: Callable, *arguments: Any) -> str:
         array = np.asarray(value)
         digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def described(arguments: Any) -> Any:
-    """Return the shapes and types of a pytree, which are the same for a new and for a restored state.
-
-    Example:
-        >>> described([np.zeros(3, np.float32)])
-        [ShapeDtypeStruct(shape=(3,), dtype=float32)]
-    """
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), arguments)
 
 
 def _values(program: core.ClosedJaxpr | core.Jaxpr) -> Iterator[Any]:
