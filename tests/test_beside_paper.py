@@ -19,7 +19,7 @@ def test_a_row_has_the_papers_number_ours_the_difference_and_the_verdict():
     paper = CARD.claim("size").paper
     for part in ('href="#claim-size"', f"{paper.value:g}", paper.source, f"{found.estimate.mean:.3g}", found.verdict):
         assert part in row
-    assert f"{found.estimate.mean - paper.value:+.3g}" in row
+    assert f"{found.estimate.mean - paper.value:+.3g}".replace("-", "−") in row
 
 
 def test_without_a_recorded_run_ours_is_the_quick_run_and_without_any_there_is_none():

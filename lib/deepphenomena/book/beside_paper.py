@@ -6,6 +6,7 @@ from deepphenomena.book import standing, tables
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.claims import Claim, PaperNumber
 from deepphenomena.book.records import Outcome, Record
+from deepphenomena.runtime.statistics import Scale
 from deepphenomena.runtime.typesetting import markup
 
 COLUMNS = ("Quantity", "The paper's", "Ours", "Difference", "Verdict")
@@ -41,11 +42,19 @@ def _row(
         f"{tables.numbers(tables.measured_text(found.estimate, claim.unit))}{tables.small(tables.run_name(run))}"
         if run and found
         else "not measured",
-        markup(tables.difference_text(claim, found.estimate)) if found else "",
+        _difference(claim, found) if found else "",
         tables.verdict_html(standing.of_claim(card, claim.id, by_preset).verdict),
     )
     labelled = "".join(f'<td data-label="{label}">{text}</td>' for label, text in zip(COLUMNS[1:], cells, strict=True))
     return f'<tr><th scope="row"><a href="#claim-{claim.id}">{markup(claim.quantity)}</a></th>{labelled}</tr>'
+
+
+def _difference(claim: Claim, found: Outcome) -> str:
+    """Return ours minus the paper's or, on a log scale, how many times the paper's ours is."""
+    value = tables.difference(claim, found.estimate)
+    if value is None:
+        return ""
+    return f"×&nbsp;{value:.3g}" if claim.scale is Scale.LOG else f"{round(value, 12) + 0:+.3g}".replace("-", "−")
 
 
 def _number(paper: PaperNumber) -> str:
