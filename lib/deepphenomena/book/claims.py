@@ -226,7 +226,7 @@ def judge(measured: Measured, sample: Sample, expectation: Expectation, *, null:
             return Judgement(None, f"a value lies outside the {measured.scale} scale")
         if len(values) < MINIMUM_SEEDS:
             return Judgement(None, f"{len(values)} seeds give no interval; {MINIMUM_SEEDS} or more do")
-        if len(set(values)) == 1 and step == 0:
+        if found.low == found.high and step == 0:  # also where the spread is lost to rounding
             return Judgement(None, f"all {len(values)} values are the same number and none has a resolution")
     low, high = (found.mean if end is None else end for end in (found.low, found.high))
     lower, upper = expectation.bounds
