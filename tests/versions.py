@@ -30,8 +30,9 @@ ENDS = {  # what uv is told
 }
 EXTRAS = ("sweep", "test")
 # Left out: what needs the extra `book`; what makes environments of its own; whole chapters, which follow.
-PAGES = ("api_reference", "citation", "figure_data", "page_files", "sphinx")  # these need Sphinx
-LEFT_OUT = [*(f"lib/deepphenomena/book/{name}.py" for name in PAGES), "tests/book"]
+NEEDS_SPHINX = re.compile(r"^(?:from|import) (?:docutils|sphinx)\b", re.MULTILINE)
+PAGES = [file for file in (ROOT / "lib/deepphenomena/book").glob("*.py") if NEEDS_SPHINX.search(file.read_text())]
+LEFT_OUT = [*(str(file.relative_to(ROOT)) for file in PAGES), "tests/book"]
 LEFT_OUT += [f"tests/test_{name}.py" for name in ("chapters", "colab", "mutations", "new_chapter", "setup", "wheel")]
 
 
