@@ -43,7 +43,7 @@ live.start(({ panel, slider, say, redraw }) => {
   const grid = Array.from({ length: 60 }, (_, k) => 2.5 * (k / 59) ** 2);
   const ordered = (chi) => grid.map((q) => [chi / slope(q), q - (chi / slope(q)) * square(q)]);
   const nearer = (w, b, depth) => { const at = solve(w, b); return at.chi < 1 || at.depth > depth; };
-  const chaotic = (depth) => [0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4]
+  const chaotic = (depth) => [0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4]
     .map((b) => [bisect((w) => nearer(w, b, depth), 1, 5, 12), b]);
   const critical = ordered(1);
   const levels = [...[2, 5, 20].map((depth) => [depth, ordered(Math.exp(-1 / depth))]),
