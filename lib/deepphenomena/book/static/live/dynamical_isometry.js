@@ -123,8 +123,9 @@ live.start(({ panel, slider, say, redraw }) => {
       pairs.line([[6 * depth, 0], [6 * depth, 1.12]], "dp-live-mark");
       pairs.text(6 * depth, 0.06, "6 ξ", { dx: 5 });
     }
-    const side = chi < 1 ? "Ordered phase: inputs become alike and gradients vanish"
-      : "Chaotic phase: similar inputs part and gradients explode";
+    const side = depth > 500 ? "Close to the critical line: signals and gradients survive for long"
+      : chi < 1 ? "Ordered phase: inputs become alike and gradients vanish"
+        : "Chaotic phase: similar inputs part and gradients explode";
     say(`${side}. Weight variance ${fixed(w, 2)}, bias variance ${fixed(b, 3)}: q* = ${fixed(q, 3)}, c* = ${fixed(c, 3)}, ` +
       `χ₁ = ${fixed(chi, 3)}. The depth scale ξ is ${short(depth)} layers; six of them are ${short(6 * depth)} layers.`);
   };

@@ -56,7 +56,7 @@ live.start(({ data, panel, slider, choice, say }) => {
     const compared = at.value
       ? `${fixed(Math.abs(loss), 1)} points ${loss > 0 ? "less" : "more"} than with nothing frozen. ` +
         `Left to move, ${names[at.value]} ${keeps}.`
-      : "Every layer moves: this is MAML.";
+      : "Every layer moves, as in MAML.";
     say(`Frozen: ${names[at.value]}; meta-training: ${name}. Accuracy on new tasks ${fixed(here[0], 1)}% ` +
       `(${fixed(here[1], 1)} to ${fixed(here[2], 1)}; guessing ${short(chance)}%). ${compared}`);
   };
