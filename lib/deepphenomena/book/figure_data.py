@@ -26,7 +26,7 @@ def links(page: str, origins: Sequence[Sequence[str]]) -> list[nodes.Node]:
     words: list[nodes.Node] = [nodes.Text(" Data (CSV): ")]
     for number, (name, preset) in enumerate(kept):
         words += [nodes.Text(", ")] if number else []
-        words.append(nodes.reference("", preset, refuri=f"{up}{_path(slug, name, preset)}", internal=True))
+        words.append(nodes.reference("", preset, refuri=f"{up}{path(slug, name, preset)}", internal=True))
     words.append(nodes.Text("."))
     return [addnodes.only("", *words, expr="builder_html")]  # the PDF has no files beside it
 
@@ -38,10 +38,11 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     for slug in cards.slugs():
         for preset, record in results.all_recorded(cards.load(slug)).items():
             for name, columns in record.series.items():
-                file = Path(app.outdir) / _path(slug, name, preset)
+                file = Path(app.outdir) / path(slug, name, preset)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 pd.DataFrame(columns).to_csv(file, index=False)
 
 
-def _path(slug: str, name: str, preset: str) -> str:
+def path(slug: str, name: str, preset: str) -> str:
+    """Return where the CSV file of a recorded table stands, from the folder of the pages."""
     return f"{_FOLDER}/{slug}/{name}-{preset}.csv"

@@ -20,6 +20,7 @@ from deepphenomena.book import (
     figure_data,
     finding,
     gallery,
+    live_figures,
     page_files,
     paper_figures,
     records,
@@ -239,11 +240,13 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("benchmarks", Benchmarks)
     app.connect("config-inited", page_files.serve_own_files)
     app.connect("doctree-read", put_verdicts_first)
+    app.connect("doctree-read", live_figures.insert)
     app.connect("doctree-read", mark_measurements)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", fix_bibliography)
     app.connect("html-page-context", equip_scorecard)
     app.connect("html-page-context", equip_chapter)
+    app.connect("html-page-context", live_figures.equip)
     app.connect("build-finished", page_files.copy_mathjax)
     app.connect("build-finished", page_files.lighten)
     app.connect("build-finished", figure_data.write)
