@@ -30,7 +30,7 @@ ENDS = {  # what uv is told
 }
 EXTRAS = ("sweep", "test")
 # Left out: what needs the extra `book`; what makes environments of its own; whole chapters, which follow.
-PAGES = ("api_reference", "citation", "figure_data", "page_files", "sphinx")  # these need Sphinx
+PAGES = ("api_reference", "citation", "figure_data", "page_files", "prose_links", "site", "sphinx")  # these need Sphinx
 LEFT_OUT = [*(f"lib/deepphenomena/book/{name}.py" for name in PAGES), "tests/book"]
 LEFT_OUT += [f"tests/test_{name}.py" for name in ("chapters", "colab", "mutations", "new_chapter", "setup", "wheel")]
 

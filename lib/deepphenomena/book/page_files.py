@@ -20,6 +20,7 @@ def serve_own_files(app: Sphinx, config: Config) -> None:
     """Use the style sheet, icon and MathJax of the book on its pages."""
     config.html_static_path.append(str(_STATIC))
     config.html_favicon = str(_STATIC / "icon.svg")
+    config.html_search_scorer = str(_STATIC / "search_scorer.js")
     config.mathjax_path = "mathjax/tex-chtml.js"
     app.add_css_file("book.css")
 
