@@ -260,5 +260,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", page_files.lighten)
     app.connect("build-finished", figure_data.write)
     app.connect("build-finished", write_gallery)
-    app.connect("build-finished", page_files.add_content_policy)
+    app.connect("build-finished", page_files.finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
