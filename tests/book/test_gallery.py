@@ -61,7 +61,7 @@ def filtered(page, address):
         many = [re.sub(r'data-topic="[^"]*"', f'data-topic="Topic {n % 9}"', tiles[n % len(tiles)]) for n in range(72)]
         route.fulfill(body=body.replace("".join(tiles), "".join(many)), content_type="text/html")
 
-    page.route("**/index.html", repeated)
+    page.route("**/index.html*", repeated)
     page.goto(f"{address}/index.html")
     return page
 
