@@ -7,6 +7,7 @@ from test_browser import CARDS, path
 WIDTHS = (390, 768, 1280, 1920)
 CHAPTERS = [path(card) for card in CARDS]
 PAGES = ["index.html", "scorecard.html", "guide/verdicts.html", *CHAPTERS]
+A4 = 672  # the width of a printed page between its margins
 SLACK = 1  # pixels
 # Figures stored with tick labels that overlap. Take a chapter off the list when it is recorded again without them.
 OVERLAPPING = {
@@ -113,3 +114,13 @@ def test_no_text_of_a_figure_overlaps_another(card, page, address):
         faults |= {source.rpartition("/")[2][:12]: overlapping} if overlapping else {}
     assert texts > 5 * len(sources)
     assert not faults
+
+
+@pytest.mark.parametrize("name", ["scorecard.html", "guide/benchmarks.html", CHAPTERS[0]])
+def test_on_paper_a_table_of_claims_is_a_table_and_fits(name, page, address):
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": A4, "height": 900})
+    page.goto(f"{address}/{name}")
+    head = page.locator(".dp-claims thead th").first
+    assert head.evaluate("cell => getComputedStyle(cell).display") == "table-cell"
+    assert page.evaluate(FAULTS, SLACK) == []
