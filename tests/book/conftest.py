@@ -1,4 +1,4 @@
-"""The book, built once from the notebooks' stored outputs, and a browser that reads it."""
+"""The book, built once from the stored outputs and served as the published one is, and a browser that reads it."""
 
 import fcntl
 import functools
@@ -6,10 +6,12 @@ import http.server
 import os
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import building
 import chromium
 import pytest
+import yaml
 from playwright.sync_api import sync_playwright
 
 
@@ -27,8 +29,25 @@ def pages(tmp_path_factory) -> Path:
     return folder / "_build" / "html"
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+CONFIG = yaml.safe_load((building.ROOT / "_config.yml").read_text(encoding="utf-8"))
+PATH = urlsplit(CONFIG["html"]["baseurl"]).path.rstrip("/")  # of the published book on its host
+
+
+class _Published(http.server.SimpleHTTPRequestHandler):
+    """The pages below their path, and `404.html` at every other address, as GitHub Pages serves them."""
+
     protocol_version = "HTTP/1.1"  # one connection for many files
+
+    def translate_path(self, path):
+        return super().translate_path(path.removeprefix(PATH) if path.startswith(f"{PATH}/") else "/nowhere")
+
+    def send_error(self, code, message=None, explain=None):
+        content = Path(self.directory, "404.html").read_bytes()
+        self.send_response(code, message)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *arguments):
         pass
@@ -37,11 +56,11 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def address(pages) -> str:
     """Where the pages are served."""
-    handler = functools.partial(_Quiet, directory=str(pages))
+    handler = functools.partial(_Published, directory=str(pages))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}{PATH}"
         server.shutdown()
         thread.join()
 

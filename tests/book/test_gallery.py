@@ -48,3 +48,55 @@ def test_no_tile_is_clipped(width, browser, address):
             box = tile.bounding_box()
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width
+
+
+@pytest.fixture
+def filtered(page, address):
+    """The front page with a gallery of 72 chapters: the tiles of the book, repeated, in nine more topics."""
+
+    def repeated(route):
+        body = route.fetch().text()
+        tiles = re.findall(r'<section class="dp-tile".*?</section>', body, re.DOTALL)
+        many = [re.sub(r'data-topic="[^"]*"', f'data-topic="Topic {n % 9}"', tiles[n % len(tiles)]) for n in range(72)]
+        route.fulfill(body=body.replace("".join(tiles), "".join(many)), content_type="text/html")
+
+    page.route("**/index.html*", repeated)
+    page.goto(f"{address}/index.html")
+    return page
+
+
+def test_a_topic_and_a_verdict_leave_the_chapters_that_have_both(filtered):
+    both = "tiles => tiles.map(({dataset: {topic, verdict}}) => [topic, verdict])"
+    tiles = filtered.locator(".dp-tile").evaluate_all(both)
+    shown = filtered.locator(".dp-tile:visible")
+    assert shown.count() == len(tiles) == 72
+    topic, verdict = tiles[4]
+    filtered.get_by_label("Topic").select_option(topic)
+    assert shown.count() == sum(one == topic for one, _ in tiles) == 8
+    filtered.get_by_label("Main claim").select_option(verdict)
+    left = tiles.count([topic, verdict])
+    assert shown.count() == left
+    assert filtered.locator("output.dp-count").inner_text() == f"{left} of 72 chapters"
+    linked = filtered.url
+    filtered.goto("about:blank")
+    filtered.goto(linked)
+    assert filtered.get_by_label("Topic").input_value() == topic
+    assert not filtered.faults
+
+
+def test_the_filter_of_the_gallery_works_by_keyboard(filtered):
+    filtered.get_by_label("Topic").focus()
+    filtered.keyboard.type("Topic 3")
+    assert filtered.locator(".dp-tile:visible").count() == 8
+    filtered.keyboard.press("Tab")
+    assert filtered.locator(":focus").get_attribute("name") == "verdict"
+    outline = "element => parseFloat(getComputedStyle(element).outlineWidth)"
+    assert filtered.locator(":focus").evaluate(outline) >= 2
+
+
+def test_without_a_script_the_gallery_is_whole_and_has_no_filter(browser, address):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{address}/index.html")
+        assert page.locator(".dp-tile").count() == len(CARDS)
+        assert page.locator(".dp-filter").count() == 0

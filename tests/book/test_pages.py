@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 REPOSITORY = CONFIG["repository"]["url"]
+BELOW = urlsplit(CONFIG["html"]["baseurl"]).path
 PART_OF = {entry["file"]: part["caption"] for part in TOC["parts"] for entry in part["chapters"]}
 CHAPTERS = {name for name in PART_OF if name.startswith("chapters/")}
 LOADING = {"script", "img", "iframe", "source", "video", "audio", "embed"}  # tags whose `src` a browser fetches
@@ -118,7 +119,10 @@ def test_every_internal_link_leads_to_a_page_and_an_anchor_that_exist(read, page
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
                 continue
-            target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            below = file.parent
+            if parts.path.startswith(BELOW):  # from the page for lost readers, which is served at any address
+                below, parts = pages, parts._replace(path=parts.path.removeprefix(BELOW))
+            target = (below / unquote(parts.path)).resolve() if parts.path else file
             lost = parts.fragment and target in read and unquote(parts.fragment) not in read[target].anchors
             if lost or not target.is_file():
                 broken.append((file.name, link))

@@ -33,12 +33,12 @@ def gallery_html(chapters: Chapters, notebooks: Path, contents: str) -> str:
     """
     in_order = sorted(chapters, key=lambda chapter: contents.find(f"/{chapter[0].slug}\n"))
     tiles = (_tile(card, by_preset, _read(notebooks, card)) for card, by_preset in in_order)
-    return f'<div class="dp-gallery">{"".join(tiles)}</div>'
+    return f'<div class="dp-chapters"><div class="dp-gallery">{"".join(tiles)}</div></div>'
 
 
 def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.NotebookNode) -> str:
     claim = card.main
-    verdict = tables.verdict_html(standing.of_claim(card, claim.id, by_preset).verdict)
+    verdict = standing.of_claim(card, claim.id, by_preset).verdict
     counts = standing.tally([(card, by_preset)])
     chips = " ".join(
         f'<span class="dp-chip">{count} {tables.verdict_html(kind)}</span>' for kind, count in counts.items() if count
@@ -53,9 +53,10 @@ def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.Notebo
     part = html.escape(card.part.replace("-", " ").capitalize())
     page = f"chapters/{card.part}/{card.slug}.html"
     return (
-        f'<section class="dp-tile"><p class="dp-part">{part}</p>'
+        f'<section class="dp-tile" data-topic="{part}" data-verdict="{verdict}"><p class="dp-part">{part}</p>'
         f'<h3><a href="{page}">{html.escape(card.title)}</a></h3>{image or ""}'
-        f"<p>{markup(claim.claim)} {verdict}</p><p>{chips}</p><p><small>{facts}</small></p></section>"
+        f"<p>{markup(claim.claim)} {tables.verdict_html(verdict)}</p>"
+        f"<p>{chips}</p><p><small>{facts}</small></p></section>"
     )
 
 

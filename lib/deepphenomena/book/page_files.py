@@ -11,6 +11,11 @@ from sphinx.config import Config
 from deepphenomena.book import content_policy
 
 _STATIC = Path(__file__).parent / "static"
+# The theme's side bar, and the same as a landmark.
+_SIDE_BAR = (
+    '<div id="pst-primary-sidebar" class=',
+    '<div id="pst-primary-sidebar" role="complementary" aria-label="Book" class=',
+)
 
 # The files of MathJax that a page with TeX can load: MathJax, TeX extensions, fonts, and speech.
 _MATHJAX = ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2", "a11y", "sre")
@@ -20,6 +25,7 @@ def serve_own_files(app: Sphinx, config: Config) -> None:
     """Use the style sheet, icon and MathJax of the book on its pages."""
     config.html_static_path.append(str(_STATIC))
     config.html_favicon = str(_STATIC / "icon.svg")
+    config.html_search_scorer = str(_STATIC / "search_scorer.js")
     config.mathjax_path = "mathjax/tex-chtml.js"
     app.add_css_file("book.css")
 
@@ -53,10 +59,11 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
         icons.write_text("")
 
 
-def add_content_policy(app: Sphinx, exception: Exception | None) -> None:
-    """Add a content security policy to each page."""
+def finish_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Make the side bar of each page a landmark, which the theme forgets, and add a content security policy."""
     if exception is not None or app.builder.format != "html":
         return
     for file in Path(app.outdir).rglob("*.html"):
         if "_static" not in file.relative_to(app.outdir).parts:
-            file.write_text(content_policy.with_policy(file.read_text(encoding="utf-8")), encoding="utf-8")
+            page = file.read_text(encoding="utf-8").replace(*_SIDE_BAR)
+            file.write_text(content_policy.with_policy(page), encoding="utf-8")

@@ -23,10 +23,12 @@ from deepphenomena.book import (
     live_figures,
     page_files,
     paper_figures,
+    prose_links,
     records,
     results,
     runner,
     scorecard,
+    site,
     standing,
 )
 from deepphenomena.book.cards import Card
@@ -215,8 +217,16 @@ def fix_bibliography(app: Sphinx, page: str, template: str, context: dict, doctr
 def equip_scorecard(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
     """Add the filter script to the page with the scorecard, and write the scorecard as JSON and as a badge."""
     if 'id="every-claim"' in context.get("body", ""):
+        app.add_js_file("filter.js", loading_method="defer")
         app.add_js_file("scorecard.js", loading_method="defer")
         scorecard.write(_scores(app.env), Path(app.outdir))
+
+
+def equip_gallery(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Add the filter to the page with the gallery."""
+    if 'class="dp-gallery"' in context.get("body", ""):
+        app.add_js_file("filter.js", loading_method="defer")
+        app.add_js_file("gallery.js", loading_method="defer")
 
 
 def write_gallery(app: Sphinx, exception: Exception | None) -> None:
@@ -239,17 +249,22 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("gallery", Gallery)
     app.add_directive("benchmarks", Benchmarks)
     app.connect("config-inited", page_files.serve_own_files)
+    app.connect("config-inited", site.use_one_address)
+    app.connect("doctree-read", prose_links.link_terms, priority=400)  # before the headline, which is no prose
+    app.connect("doctree-read", prose_links.link_names, priority=400)
     app.connect("doctree-read", put_verdicts_first)
     app.connect("doctree-read", live_figures.insert)
     app.connect("doctree-read", mark_measurements)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", fix_bibliography)
     app.connect("html-page-context", equip_scorecard)
+    app.connect("html-page-context", equip_gallery)
     app.connect("html-page-context", equip_chapter)
     app.connect("html-page-context", live_figures.equip)
+    app.connect("html-page-context", site.describe_page, priority=400)  # before the extension for OpenGraph reads it
     app.connect("build-finished", page_files.copy_mathjax)
     app.connect("build-finished", page_files.lighten)
     app.connect("build-finished", figure_data.write)
     app.connect("build-finished", write_gallery)
-    app.connect("build-finished", page_files.add_content_policy)
+    app.connect("build-finished", page_files.finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
