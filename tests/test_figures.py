@@ -15,6 +15,7 @@ from PIL import Image
 
 from deepphenomena import figures
 from deepphenomena.figures import _palette, _show, _tables
+from deepphenomena.figures._ticks import write_powers
 from deepphenomena.runtime import origin
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.runtime.statistics import Scale, estimate
@@ -345,3 +346,15 @@ def test_a_figure_names_the_recorded_tables_that_it_draws(outputs):
     plain, named = (metadata[_show.MIME] for _, metadata in outputs if _show.MIME in metadata)
     assert "origins" not in plain
     assert named["origins"] == [["curves", "quick"]]
+
+
+@pytest.mark.parametrize("ends", [(128, 4096), (1.05, 2.6), (0.3, 0.35), (1e-7, 3e-6), (5, 600), (1, 100)])
+def test_a_short_logarithmic_axis_has_a_few_labels_of_major_ticks_alone(ends):
+    figure, (axis,) = figures.panels([""])
+    axis.set(xscale="log", xlim=ends)
+    write_powers(axis.xaxis)
+    figure.canvas.draw()
+    places = [label.get_position()[0] for label in axis.get_xticklabels() if label.get_text()]
+    assert 2 <= sum(ends[0] <= place <= ends[1] for place in places) <= 7
+    assert not any(label.get_text() for label in axis.get_xticklabels(minor=True))
+    plt.close(figure)

@@ -9,12 +9,6 @@ CHAPTERS = [path(card) for card in CARDS]
 PAGES = ["index.html", "scorecard.html", "guide/verdicts.html", *CHAPTERS]
 A4 = 672  # the width of a printed page between its margins
 SLACK = 1  # pixels
-# Figures stored with tick labels that overlap. Take a chapter off the list when it is recorded again without them.
-OVERLAPPING = {
-    "deep_bootstrap": "long names of networks, aslant",
-    "dynamical_isometry": "minor ticks of a logarithmic axis",
-    "large_learning_rate_phase": "minor ticks of a logarithmic axis",
-}
 
 # What a reader cannot see without scrolling sideways, and tables that are cut.
 FAULTS = """async (slack) => {
@@ -82,11 +76,6 @@ OVERLAPS = r"""async ([source, slack]) => {
 }"""
 
 
-def _marked(card):
-    known = OVERLAPPING.get(card.slug)
-    return pytest.param(card, id=card.slug, marks=[pytest.mark.xfail(strict=True, reason=known)] if known else [])
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_every_width(name, theme, page, address):
@@ -102,7 +91,7 @@ def test_a_page_fits_every_width(name, theme, page, address):
     assert not page.faults
 
 
-@pytest.mark.parametrize("card", [_marked(card) for card in CARDS])
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
 def test_no_text_of_a_figure_overlaps_another(card, page, address):
     page.goto(f"{address}/{path(card)}")
     sources = page.locator("article .cell_output img[src$='.svg']").evaluate_all("images => images.map(one => one.src)")

@@ -1,5 +1,6 @@
 """The axes of a figure: scales, and text labels instead of numbers."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,12 @@ from deepphenomena.figures._facets import written
 from deepphenomena.figures._tables import levels
 from deepphenomena.runtime.errors import unknown
 from deepphenomena.runtime.statistics import Scale
+
+_AXIS = 150  # points, the width of the axes of a facet
+_LINE = 12  # points, the height of a label
+_LETTER = 0.075  # inches, the width of a letter of a label
+_LETTERS = 24  # of all labels; more are slanted
+_SLANT, _STEEP = 30, 60  # degrees
 
 
 def scale_of(call: str, axis: str, scale: str) -> Scale:
@@ -26,12 +33,14 @@ def placed(table: pd.DataFrame, labels: Sequence[Any] | None = None) -> tuple[pd
 
 
 def write_labels(axes: Sequence[Axes], labels: Sequence[Any]) -> None:
-    """Write labels at the positions 0, 1, ... of x, slanted if they would overlap."""
+    """Write labels at the positions 0, 1, ... of x, slanted if they would overlap, steeply if they are close."""
     words = [written(label) for label in labels]
-    aslant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, words)) > 24 else {}
-    if aslant:
+    longest, aslant = max(map(len, words)), {}
+    if sum(map(len, words)) > _LETTERS:
+        steep = math.sin(math.radians(_SLANT)) * _AXIS / len(words) < _LINE
+        aslant = {"rotation": _STEEP if steep else _SLANT, "ha": "right", "rotation_mode": "anchor"}
         figure = axes[0].figure
-        figure.set_figheight(figure.get_figheight() + 0.5)
+        figure.set_figheight(figure.get_figheight() + longest * _LETTER * math.sin(math.radians(aslant["rotation"])))
     for axis in axes:
         axis.set_xticks(range(len(words)), words, **aslant)
         axis.set_xlim(-0.5, len(words) - 0.5)

@@ -14,6 +14,7 @@ from pandas.api.types import is_bool, is_float, is_number
 from deepphenomena.figures import _palette, _show
 from deepphenomena.figures._tables import Data, levels
 from deepphenomena.figures._theme import FACET, NEUTRAL, theme
+from deepphenomena.figures._ticks import write_powers
 from deepphenomena.runtime import origin
 from deepphenomena.runtime.typesetting import mathtext
 
@@ -128,6 +129,9 @@ def finish(
 ) -> None:
     """Label the axes, draw the legend, and show the figure."""
     _label_axes(made, mathtext(x), mathtext(y))
+    for axis, _ in made:
+        for one in (axis.xaxis, axis.yaxis):
+            write_powers(one)
     _legend(figure, entries)
     origins = origin.of([data] if isinstance(data, pd.DataFrame) else data.values())
     _show.show(figure, alt=alt, caption=caption, origins=origins)
