@@ -69,7 +69,7 @@ clean: ## remove what was built and every cache, but not the environment (for th
 $(READY): requirements.lock pyproject.toml
 	@$(FIND_PYTHON); echo "Making .venv with $$python (once)"; "$$python" -m venv --clear .venv
 	@$(PIP) --require-hashes -r <(sed -n '/^uv==/,/[^\\]$$/p' requirements.lock) \
-	    && $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock 2> /dev/null \
+	    && $(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock 2> /dev/null \
 	    || { echo "uv could not; pip goes on (slower)"; $(PIP) --require-hashes -r requirements.lock; }
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
