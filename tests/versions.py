@@ -74,7 +74,7 @@ def make(end: str, folder: Path) -> Path:
     base = getattr(sys, "_base_executable", sys.executable)
     subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", base, folder], check=True)
     package = f"{ROOT}[{','.join(EXTRAS)}]"
-    install = [*uv, "pip", "install", "--quiet", "--python", python, *ENDS[end], "--editable", package]
+    install = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *ENDS[end], "--editable", package]
     subprocess.run(install, check=True)
     return folder / "bin"
 
