@@ -63,6 +63,7 @@ def test_it_has_its_place_in_the_book(clone, part):
     (place,) = [entry for entry in after if entry["caption"] == caption]
     assert place["chapters"][-1] == {"file": f"chapters/{part}/my_paper"}
     assert sum(len(entry["chapters"]) for entry in after) == 1 + sum(len(entry["chapters"]) for entry in before)
+    assert [entry["caption"] for entry in after][-1] == before[-1]["caption"] == "The book"
     assert "@misc{my_paper," in (clone / "references.bib").read_text()
 
 

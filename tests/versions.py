@@ -74,8 +74,8 @@ def make(end: str, folder: Path) -> Path:
     base = getattr(sys, "_base_executable", sys.executable)
     subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", base, folder], check=True)
     package = f"{ROOT}[{','.join(EXTRAS)}]"
-    install = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *ENDS[end], "--editable", package]
-    subprocess.run(install, check=True)
+    install = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+    subprocess.run([*install, *ENDS[end], "--editable", package], check=True)
     return folder / "bin"
 
 

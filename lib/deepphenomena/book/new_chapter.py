@@ -10,6 +10,7 @@ from deepphenomena.runtime.documents import write_whole
 from deepphenomena.runtime.errors import InputError
 
 _TEMPLATE = Path(__file__).parent / "chapter_template"
+_GUIDES = "  - caption: The book"  # the last part of the contents
 _SLUG = re.compile(r"[a-z][a-z0-9_]*")
 _PART = re.compile(r"[a-z]+(-[a-z]+)*")
 
@@ -63,12 +64,13 @@ def filled(name: str, *, slug: str, part: str, arxiv: str) -> str:
 
 
 def _with_chapter(toc: str, part: str, slug: str) -> str:
-    """Return the table of contents with the chapter at the end of its part. A new part is added at the end."""
+    """Return the table of contents with the chapter at the end of its part. A new part comes before the guides."""
     caption, entry = f"  - caption: {part.replace('-', ' ').capitalize()}", f"      - file: chapters/{part}/{slug}"
     lines = toc.rstrip().splitlines()
     if caption not in lines:
-        return "\n".join([*lines, caption, "    chapters:", entry]) + "\n"
-    start = lines.index(caption) + 1
+        guides = lines.index(_GUIDES) if _GUIDES in lines else len(lines)
+        lines[guides:guides] = [caption, "    chapters:"]
+    start = lines.index(caption) + 2
     ends = (place for place, line in enumerate(lines[start:], start) if line.startswith("  - caption:"))
     lines.insert(next(ends, len(lines)), entry)
     return "\n".join(lines) + "\n"
