@@ -3,6 +3,7 @@
 Each command imports its dependencies when it runs, so that help, version and usage errors appear immediately.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -244,6 +245,7 @@ def _accept_any_terminal() -> None:
 
 def _interrupt(*_: Any) -> None:
     """Interrupt now and again after some seconds: an interrupt inside a destructor or a callback is lost."""
+    logging.getLogger("asyncio").disabled = True  # else it shows how the kernel ended that was interrupted as well
     _alarm(_SECONDS_TO_STOP)
     raise KeyboardInterrupt
 
