@@ -2,12 +2,7 @@
 
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
-from deepphenomena.book import cards
-
-CARDS = [cards.load(slug) for slug in cards.slugs()]
-each_chapter = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
+from reading import each_chapter
 
 
 @each_chapter

@@ -1,15 +1,6 @@
 """The switch that folds the code of a chapter."""
 
-import pytest
-
-from deepphenomena.book import cards
-
-CARDS = [cards.load(slug) for slug in cards.slugs()]
-each_chapter = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
-
-
-def path(card):
-    return f"chapters/{card.part}/{card.slug}.html"
+from reading import CARDS, each_chapter, path
 
 
 @each_chapter

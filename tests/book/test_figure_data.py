@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from docutils import nodes
+from reading import each_chapter, path
 
 from deepphenomena.book import cards, figure_data, results
 
@@ -18,9 +19,9 @@ def test_every_recorded_table_is_a_csv_file_beside_the_pages(slug, pages):
             pd.testing.assert_frame_equal(kept, wanted, check_dtype=False)
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_the_figures_of_a_chapter_link_the_tables_that_they_draw(slug, page, address):
-    page.goto(f"{address}/chapters/{cards.load(slug).part}/{slug}.html")
+@each_chapter
+def test_the_figures_of_a_chapter_link_the_tables_that_they_draw(card, page, address):
+    page.goto(f"{address}/{path(card)}")
     links = page.locator("figcaption a[href$='.csv']")
     assert links.count() >= 2
     for link in links.all():

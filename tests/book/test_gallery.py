@@ -4,22 +4,23 @@ import re
 
 import building
 import pytest
+from reading import each_chapter
 
 from deepphenomena.book import cards, standing
 from deepphenomena.book import results as recorded_results
 
-CARDS = [cards.load(slug) for slug in cards.slugs()]
+EVERY = cards.slugs()
 
 
 def test_every_chapter_has_a_tile_in_the_order_of_the_contents(page, address):
     page.goto(f"{address}/index.html")
-    assert page.locator(".dp-tile").count() == len(CARDS)
+    assert page.locator(".dp-tile").count() == len(EVERY)
     contents = (building.ROOT / "_toc.yml").read_text()
     shown = [link.get_attribute("href").removesuffix(".html") for link in page.locator(".dp-tile h3 a").all()]
     assert shown == re.findall(r"file: (chapters/\S+)", contents)
 
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
+@each_chapter
 def test_a_tile_shows_the_first_figure_the_main_claim_and_the_verdicts(card, page, address):
     page.goto(f"{address}/index.html")
     tile = page.locator(".dp-tile", has=page.locator(f"a[href='chapters/{card.part}/{card.slug}.html']"))
@@ -98,5 +99,5 @@ def test_without_a_script_the_gallery_is_whole_and_has_no_filter(browser, addres
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{address}/index.html")
-        assert page.locator(".dp-tile").count() == len(CARDS)
+        assert page.locator(".dp-tile").count() == len(EVERY)
         assert page.locator(".dp-filter").count() == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from reading import CARDS
 
 from deepphenomena import mean_field
 from deepphenomena.book import cards, live_figures, results
@@ -16,7 +17,7 @@ from deepphenomena.figures import _palette
 from deepphenomena.runtime import statistics
 from deepphenomena.runtime.errors import InputError
 
-FIGURES = {slug: words for slug in cards.slugs() if (words := live_figures.words(slug))}
+FIGURES = {slug: words for slug in (card.slug for card in CARDS) if (words := live_figures.words(slug))}
 RECORDED = {slug: words for slug, words in FIGURES.items() if words.data}
 each_figure = pytest.mark.parametrize("slug", FIGURES)
 each_recorded = pytest.mark.parametrize("slug", RECORDED)

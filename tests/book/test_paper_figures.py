@@ -1,9 +1,9 @@
 """The paper's figure in words below ours: taken from the coverage, by the claims measured in the same section."""
 
-import pytest
 from docutils import nodes
 from docutils.frontend import get_default_settings
 from docutils.utils import new_document
+from reading import each_chapter, path
 
 from deepphenomena.book import cards, paper_figures
 
@@ -41,8 +41,8 @@ def test_a_section_that_measures_nothing_names_nothing():
     assert captions(section()) == ["Ours."]
 
 
-@pytest.mark.parametrize("slug", cards.slugs())
-def test_most_figures_of_a_chapter_stand_beside_one_of_the_paper(slug, page, address):
-    page.goto(f"{address}/chapters/{cards.load(slug).part}/{slug}.html")
+@each_chapter
+def test_most_figures_of_a_chapter_stand_beside_one_of_the_paper(card, page, address):
+    page.goto(f"{address}/{path(card)}")
     described = page.locator("figcaption", has_text="In the paper, ").count()
     assert described >= page.locator("figcaption").count() / 2

@@ -6,8 +6,8 @@ import building
 import nbformat
 import pytest
 from docutils import nodes
+from reading import CARDS, each_chapter, path
 from test_api_page import MODULES, public
-from test_browser import CARDS, each_chapter, path
 
 from deepphenomena.book import prose_links
 

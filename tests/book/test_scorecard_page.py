@@ -6,6 +6,7 @@ import xml.etree.ElementTree
 
 import pytest
 import yaml
+from reading import each_chapter
 from test_pages import ROOT
 
 from deepphenomena.book import cards, records, scorecard_json
@@ -54,9 +55,8 @@ def test_no_chapter_is_named_that_has_no_claim_left(filtered):
     assert filtered.locator("tr.dp-chapter:visible").count() == 0
 
 
-@pytest.mark.parametrize("slug", cards.slugs())
-def test_a_chapter_leaves_its_own_claims(slug, filtered):
-    card = cards.load(slug)
+@each_chapter
+def test_a_chapter_leaves_its_own_claims(card, filtered):
     filtered.locator("select[name=chapter]").select_option(card.title)
     links = filtered.shown().locator("th a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     page = scorecard_json.page(card)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import CONFIG
 from PIL import Image
-from test_browser import CARDS, each_chapter, names, path
+from reading import EVERY, each_chapter, names, path
 
 from deepphenomena.book import preview
 
@@ -103,6 +103,6 @@ def test_search_ranks_the_chapters_first(word, page, address):
     page.get_by_text("Search finished").wait_for()
     links = page.locator("#search-results li a:first-child").evaluate_all("links => links.map(link => link.href)")
     is_chapter = [bool(re.search(r"/chapters/", link)) for link in links]
-    assert len({link.partition("#")[0].partition("?")[0] for link in links if "/chapters/" in link}) == len(CARDS)
+    assert len({link.partition("#")[0].partition("?")[0] for link in links if "/chapters/" in link}) == len(EVERY)
     assert not all(is_chapter)
     assert is_chapter == sorted(is_chapter, reverse=True)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from test_browser import CARDS, PHONE, each_chapter, names, path
+from reading import CARDS, EVERY, each_chapter, names, path
+from test_browser import PHONE
 
 HEAVIEST = 1.0e6  # bytes that a chapter's page sends for, compressed as any host of static pages does
 COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
@@ -125,6 +126,12 @@ def test_every_page_is_light(browser, pages, address):
         assert sum(sent.values()) <= HEAVIEST, f"{name} sends {sum(sent.values()):,} bytes, most of all {heaviest}"
 
 
+def in_print(test):
+    """Mark a test of the PDF: one worker prints it, and only ALL=1 prints a book of many chapters."""
+    skipped = pytest.mark.skipif(CARDS != EVERY, reason="many chapters take long to print; ALL=1 prints them")
+    return pytest.mark.xdist_group("pdf")(skipped(test))
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory) -> bytes:
     """The whole book as one PDF, as `make pdf` makes it."""
@@ -141,6 +148,7 @@ def titles(document: bytes) -> str:
     return re.sub(r"[\s\\]", "", "\n".join(decoded))
 
 
+@in_print
 def test_the_whole_book_is_one_pdf_with_every_chapter_and_figure(printed, pages):
     assert printed.startswith(b"%PDF")
     for card in CARDS:
@@ -150,6 +158,7 @@ def test_the_whole_book_is_one_pdf_with_every_chapter_and_figure(printed, pages)
     assert 10 * len(CARDS) < len(re.findall(rb"/Type /Page\b", printed)) < 60 * (len(CARDS) + 1)
 
 
+@in_print
 def test_the_pdf_links_its_own_pages_and_no_file_of_the_machine_that_made_it(printed):
     assert b"file:" not in printed
     claim = CARDS[0].claims[0].id

@@ -2,7 +2,7 @@
 
 import chromium
 import pytest
-from test_browser import CARDS, path
+from reading import CARDS, path
 
 WIDTHS = (390, 768, 1280, 1920)
 CHAPTERS = [path(card) for card in CARDS]
