@@ -1,5 +1,6 @@
 """Where runs are kept: locks, addresses and targets are checked before compute; no file of the user's is replaced."""
 
+import contextlib
 import json
 import os
 import platform
@@ -149,6 +150,22 @@ def test_a_cluster_that_does_not_start_is_one_line(monkeypatch):
     monkeypatch.setattr(cluster, "LocalCluster", fail)
     with pytest.raises(RunError, match="did not start"), cluster.connected(None, 2):
         pass
+
+
+def test_a_cluster_that_loses_a_worker_at_its_start_is_started_again(monkeypatch):
+    starts = []
+
+    def start(**options):
+        starts.append(options)
+        if len(starts) == 1:
+            raise RuntimeError("Nanny failed to start.")
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(cluster, "LocalCluster", start)
+    monkeypatch.setattr(cluster, "Client", lambda *_, **__: contextlib.nullcontext("client"))
+    with cluster.connected(None, 2) as client:
+        assert client == "client"
+    assert len(starts) == 2
 
 
 def test_only_what_a_run_has_written_is_replaced(tmp_path):

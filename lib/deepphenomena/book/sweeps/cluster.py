@@ -16,6 +16,7 @@ from deepphenomena.runtime import environment, progress
 from deepphenomena.runtime.errors import InputError, RunError, shown
 
 _SECONDS_TO_CONNECT = 20
+_TRIES_TO_START = 3  # the workers of this machine
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_BETWEEN_COUNTS = 5.0  # of the workers: each asks the scheduler for all of them
 _SECONDS_WITHOUT_WORKERS = 300.0  # on a busy machine a worker takes minutes to start
@@ -67,16 +68,23 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     }
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
+        cluster = stack.enter_context(_local_cluster(count))
+        yield stack.enter_context(Client(cluster, set_as_default=False))
+
+
+def _local_cluster(count: int) -> LocalCluster:
+    """Start a cluster on this machine, and again if one of its workers dies while it starts."""
+    tries = 0
+    while True:
+        tries += 1
         try:
-            cluster = stack.enter_context(
-                LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=_ON_THIS_MACHINE_ONLY)
-            )
-            client = stack.enter_context(Client(cluster, set_as_default=False))
+            return LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=_ON_THIS_MACHINE_ONLY)
         except (OSError, RuntimeError, ValueError) as problem:
-            raise RunError(
-                f"the {count} workers on this machine did not start ({problem}); free memory, or give --workers 1"
-            ) from None
-        yield client
+            if tries == _TRIES_TO_START:
+                raise RunError(
+                    f"the {count} workers on this machine did not start ({problem}); free memory, or give --workers "
+                    "1, with the same command again: finished runs are kept"
+                ) from None
 
 
 def run_all(client: Client, tasks: Sequence[Task], out: str, report: Callable[[str], None]) -> list[Result]:
