@@ -63,7 +63,7 @@ def test_a_layer_can_be_replaced_and_gradients_pass():
 
 
 def test_a_stream_gives_what_all_data_give_at_once_for_every_member():
-    network, parameters = nets.ensemble(perceptron, jax.random.split(jax.random.key(0), 3))
+    _, parameters = nets.ensemble(perceptron, jax.random.split(jax.random.key(0), 3))
     seen = activations.watch(perceptron(jax.random.key(0)), ["layers.0", "layers.4"])
     of_members = activations.collect(seen, parameters, [X[:5], X[5:]], members=True)
     assert of_members["layers.4"].shape == (3, 12, 5)
@@ -87,7 +87,7 @@ def test_unknown_layers_and_layers_called_twice_or_never_are_refused():
     for layer, times in (("shared", 2), ("idle", 0)):
         with pytest.raises(InputError, match=f"'{layer}' is called {times} times"):
             activations.watch(model, [layer])(parameters, jnp.ones((1, 2)))
-    with pytest.raises(InputError, match="unknown layer 'sharde'.*did you mean 'shared'"):
+    with pytest.raises(InputError, match=r"unknown layer 'sharde'.*did you mean 'shared'"):
         activations.watch(model, ["sharde"])
     with pytest.raises(InputError, match="unknown layer"):
         activations.edit(model, "head")
