@@ -9,12 +9,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Key, PyTree
 
-from deepphenomena.datasets import Dataset
 from deepphenomena.nets.convolution import Conv
 from deepphenomena.nets.initializers import he_normal, lecun_normal
 from deepphenomena.nets.layers import BatchNorm
 from deepphenomena.runtime.arrays import Array
-from deepphenomena.runtime.errors import InputError
 
 
 class Sets(NamedTuple):
@@ -28,25 +26,6 @@ class Sets(NamedTuple):
     train: dict[str, Array]
     validation: dict[str, Array]
     test: dict[str, Array]
-
-
-def averaged(dataset: Dataset, pixels: int) -> dict[str, Array]:
-    """Return images averaged over boxes to pixels × pixels, with mean 0 and variance 1 of each channel, and labels.
-
-    Args:
-        dataset: square images whose side `pixels` divides.
-        pixels: the new side.
-
-    Raises:
-        InputError: `pixels` does not divide the side.
-    """
-    n, side, _, channels = dataset.images.shape
-    if side % pixels:
-        raise InputError(f"pixels {pixels} does not divide the {side} of {dataset.name}; give a divisor.")
-    box = side // pixels
-    x = dataset.images.reshape(n, pixels, box, pixels, box, channels).mean((2, 4))
-    x = (x - x.mean((0, 1, 2))) / x.std((0, 1, 2))
-    return {"x": jnp.asarray(x), "y": jnp.asarray(dataset.labels)}
 
 
 def drawn(pool: dict[str, Array], test: dict[str, Array], *, train: int, validation: int, seed: int) -> Sets:
