@@ -52,13 +52,17 @@ def test_modules_that_call_modules():
 def test_a_layer_can_be_replaced_and_gradients_pass():
     model = perceptron(jax.random.key(0))
     network, parameters = nets.functional(model)
-    edited = activations.edit(model, "layers.4")
-    np.testing.assert_allclose(edited(parameters, X, lambda a: a), network(parameters, X), rtol=1e-6)
+    edited = activations.edit(model)
+    np.testing.assert_allclose(edited(parameters, X, {"layers.4": lambda a: a}), network(parameters, X), rtol=1e-6)
     bias = model.layers[7].bias[...] + jax.nn.relu(model.layers[5].bias[...]) @ model.layers[7].kernel[...]
-    np.testing.assert_allclose(edited(parameters, X, jnp.zeros_like), np.tile(bias, (12, 1)), rtol=1e-6)
-    slope = jax.grad(lambda scale: edited(parameters, X, lambda a: scale * a).sum())(1.0)
+    np.testing.assert_allclose(edited(parameters, X, {"layers.4": jnp.zeros_like}), np.tile(bias, (12, 1)), rtol=1e-6)
+    both = edited(parameters, X, {"layers.4": jnp.ones_like, "layers.6": lambda a: 2 * a})
+    above = jax.nn.relu(jnp.ones((12, 5)) @ model.layers[5].kernel[...] + model.layers[5].bias[...])
+    expected = 2 * above @ model.layers[7].kernel[...] + model.layers[7].bias[...]
+    np.testing.assert_allclose(both, expected, rtol=1e-5, atol=1e-6)
+    slope = jax.grad(lambda scale: edited(parameters, X, {"layers.4": lambda a: scale * a}).sum())(1.0)
     step = 1e-3
-    up, down = (edited(parameters, X, lambda a, s=s: s * a).sum() for s in (1 + step, 1 - step))
+    up, down = (edited(parameters, X, {"layers.4": lambda a, s=s: s * a}).sum() for s in (1 + step, 1 - step))
     np.testing.assert_allclose(slope, (up - down) / (2 * step), rtol=1e-2)
 
 
@@ -90,7 +94,7 @@ def test_unknown_layers_and_layers_called_twice_or_never_are_refused():
     with pytest.raises(InputError, match=r"unknown layer 'sharde'.*did you mean 'shared'"):
         activations.watch(model, ["sharde"])
     with pytest.raises(InputError, match="unknown layer"):
-        activations.edit(model, "head")
+        activations.edit(model)(parameters, jnp.ones((1, 2)), {"head": jnp.zeros_like})
     with pytest.raises(InputError, match="no batch"):
         activations.collect(activations.watch(model, ["shared"]), parameters, [])
 

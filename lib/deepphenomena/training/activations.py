@@ -76,27 +76,26 @@ def watch(model: nnx.Module, layers: Sequence[str]) -> Watch:
     return seen
 
 
-def edit(model: nnx.Module, layer: str) -> Edited:
-    """Return a pure function `edited(parameters, x, change)`: the model's outputs if a layer gives change(output).
+def edit(model: nnx.Module) -> Edited:
+    """Return a pure function `edited(parameters, x, changes)`: the model's outputs if named layers give other outputs.
+
+    `changes` maps names among `layer_names(model)` to functions of the layer's output. A layer sees what the changed
+    layers below it give. An unknown name raises InputError when the function is called.
 
     Args:
         model: one of the architecture; its own parameters play no part.
-        layer: a name among `layer_names(model)`.
-
-    Raises:
-        InputError: an unknown layer.
 
     Example:
         >>> model = nets.fully_connected([4, 8, 2], activation="relu", key=jax.random.key(0))
-        >>> edited, (_, parameters) = activations.edit(model, "layers.1"), nets.functional(model)
-        >>> edited(parameters, jnp.ones((1, 4)), jnp.zeros_like).tolist()  # nothing reaches the last layer
+        >>> edited, (_, parameters) = activations.edit(model), nets.functional(model)
+        >>> edited(parameters, jnp.ones((1, 4)), {"layers.1": jnp.zeros_like}).tolist()
         [[0.0, 0.0]]
     """
-    _check_names(model, [layer])
     definition, _ = nnx.split(model)
 
-    def edited(parameters: PyTree, x: Array, change: Callable[[Array], Array]) -> Array:
-        return _tapped(nnx.merge(definition, parameters), {layer: change})(x)
+    def edited(parameters: PyTree, x: Array, changes: Mapping[str, Callable[[Array], Array]]) -> Array:
+        _check_names(model, list(changes))
+        return _tapped(nnx.merge(definition, parameters), changes)(x)
 
     return edited
 

@@ -20,7 +20,7 @@ class Stage(NamedTuple):
     """Parameters at one step of a training; with members, every leaf has a leading axis of members.
 
     Example:
-        >>> stages.Stage(0, jnp.ones(2)).step
+        >>> Stage(0, jnp.ones(2)).step
         0
     """
 
@@ -57,7 +57,7 @@ def stages(
 
     Example:
         >>> bowl = lambda w, _: 0.5 * w**2
-        >>> found = stages.stages(bowl, jnp.float32(1), optimizer=optax.sgd(0.5), at=[0, 2], description=None)
+        >>> found = stages(bowl, jnp.float32(1), optimizer=optax.sgd(0.5), at=[0, 2], description=None)
         >>> [(stage.step, float(stage.parameters)) for stage in found]
         [(0, 1.0), (2, 0.25)]
     """
