@@ -106,4 +106,4 @@ def off_block_share(features: Float[Array, "samples blocks channels"]) -> float:
     samples, blocks, channels = a.shape
     squares = np.abs(a.reshape(samples, -1).conj().T @ a.reshape(samples, -1)) ** 2
     squares = squares.reshape(blocks, channels, blocks, channels).sum((1, 3))
-    return float(1 - np.trace(squares) / squares.sum())
+    return float(np.where(np.eye(blocks, dtype=bool), 0, squares).sum() / squares.sum())
