@@ -1,14 +1,12 @@
-"""Networks, images and projections of the chapter on SVCCA."""
+"""Images and projections of the chapter on SVCCA."""
 
 from collections.abc import Callable
 
 import jax
 import numpy as np
-from flax import nnx
-from jaxtyping import Float, Key, PyTree
+from jaxtyping import Float, PyTree
 
 from deepphenomena import similarity
-from deepphenomena.nets.initializers import he_normal, lecun_normal
 from deepphenomena.runtime.arrays import Array
 
 
@@ -21,19 +19,6 @@ def drawn(pool: dict[str, Array], n: int, *, seed: int) -> dict[str, Array]:
     """
     index = np.random.default_rng(seed).choice(len(pool["y"]), n, replace=False)
     return {name: a[index] for name, a in pool.items()}
-
-
-def perceptron(*, inputs: int, width: int, hidden: int) -> Callable[[Key[jax.Array, ""]], nnx.Sequential]:
-    """Return `build(key)`: fully connected ReLU layers and 10 outputs. Hidden layer i gives the output "layers.2i"."""
-
-    def build(key):
-        rngs = nnx.Rngs(params=key)
-        layers: list[Callable] = [lambda x: x.reshape(x.shape[0], -1)]
-        for given in [inputs] + [width] * (hidden - 1):
-            layers += [nnx.Linear(given, width, kernel_init=he_normal(), rngs=rngs), jax.nn.relu]
-        return nnx.Sequential(*layers, nnx.Linear(width, 10, kernel_init=lecun_normal(), rngs=rngs))
-
-    return build
 
 
 def between(initial: PyTree, final: PyTree, fraction: float) -> PyTree:
