@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float, Inexact, PyTree
 
 from deepphenomena import similarity
 from deepphenomena.runtime.arrays import Array
@@ -80,7 +80,7 @@ def projections(
     }
 
 
-def off_block_share(features: Float[Array, "samples blocks channels"]) -> float:
+def off_block_share(features: Inexact[Array, "samples blocks channels"]) -> float:
     """Return the share of the squared covariance that lies between different blocks.
 
     Example:
