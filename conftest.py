@@ -44,6 +44,7 @@ def _names_in_examples(request, doctest_namespace):
             "jnp": importlib.import_module("jax.numpy"),
             "np": importlib.import_module("numpy"),
             "optax": importlib.import_module("optax"),
+            "activations": importlib.import_module("deepphenomena.training.activations"),
             "few_shot": importlib.import_module("deepphenomena.tasks.few_shot"),
             "objectives": importlib.import_module("deepphenomena.training.objectives"),
             **{name: importlib.import_module(f"deepphenomena.{name}") for name in ROOMS},

@@ -93,7 +93,8 @@ def estimate(
         sample = np.where(sample == 0, inside, np.where(sample == 1, 1 - inside, sample))
     placed = scale.forward(sample)
     # A sum in sorted order: the estimate does not depend on the order of the seeds, not even in its last digit.
-    centre, spread = float(np.sort(placed).mean()), float(np.sort(placed).std(ddof=1)) if n > 1 else 0.0
+    with np.errstate(over="ignore"):  # values too far apart for float64 have an interval without end
+        centre, spread = float(np.sort(placed).mean()), float(np.sort(placed).std(ddof=1)) if n > 1 else 0.0
     mean = scale.backward(centre)
     if n < MINIMUM_SEEDS:
         return Estimate(mean=mean, low=None, high=None, n=n)

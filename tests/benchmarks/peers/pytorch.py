@@ -6,6 +6,7 @@ from torch.nn import functional
 from peers.sizes import (
     BATCH,
     CHANNELS,
+    CKA_BATCH,
     CLASSES,
     DEPTH,
     FILTERS,
@@ -20,6 +21,7 @@ from peers.sizes import (
     STEPS,
     TASKS,
     WAYS,
+    WIDE,
 )
 
 
@@ -156,3 +158,26 @@ def maml_func():
         return [sum(terms) / TASKS for terms in zip(*of_tasks, strict=True)]
 
     return step
+
+
+def minibatch_cka():
+    torch.manual_seed(0)
+    x = torch.randn(WIDE)
+    y = torch.tanh(x) + torch.randn(WIDE)
+
+    def hsic(k, m):  # the unbiased estimate as it is usually written, from traces and sums of n x n matrices
+        n = len(k)
+        ones = torch.ones(n, 1)
+        total = torch.trace(k @ m) + (ones.T @ k @ ones) * (ones.T @ m @ ones) / ((n - 1) * (n - 2))
+        return (total - 2 / (n - 2) * (ones.T @ k @ m @ ones)) / (n * (n - 3))
+
+    def run():
+        terms = torch.zeros(3)
+        with torch.no_grad():
+            for one, other in zip(x.split(CKA_BATCH), y.split(CKA_BATCH), strict=True):
+                k, m = (a @ a.T for a in (one, other))
+                k, m = (a.fill_diagonal_(0) for a in (k, m))
+                terms += torch.stack([hsic(k, m).squeeze(), hsic(k, k).squeeze(), hsic(m, m).squeeze()])
+        return float(terms[0] / torch.sqrt(terms[1] * terms[2]))
+
+    return run

@@ -10,3 +10,5 @@ SEEDS, SEED_BATCH = 8, 32
 TASKS, WAYS, QUERIES, STEPS, FILTERS, RATE = 16, 5, 15, 5, 32, 0.01  # second-order MAML
 
 VARIANCES = {"weight_variance": 2.0, "bias_variance": 0.1}  # kernel matrices
+
+WIDE, CKA_BATCH = (10_000, 4_096), 250  # activations of a wide layer, and the batches of a stream of them

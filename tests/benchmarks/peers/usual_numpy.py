@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from peers.sizes import WIDE
+
 SAMPLES, FEATURES = 10_000, (256, 512)
 IMAGE = (32, 32)
 
@@ -9,6 +11,12 @@ IMAGE = (32, 32)
 def activations():
     rng = np.random.default_rng(0)
     return tuple(rng.normal(size=(SAMPLES, count)).astype(np.float32) for count in FEATURES)
+
+
+def wide_activations():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(size=WIDE, dtype=np.float32)
+    return x, np.tanh(x) + rng.standard_normal(size=WIDE, dtype=np.float32)
 
 
 def weights():
@@ -26,8 +34,14 @@ def cca():
 
 
 def cka():
-    x, y = activations()
+    return _cka(*activations())
 
+
+def wide_cka():
+    return _cka(*wide_activations())
+
+
+def _cka(x, y):
     def run():
         grams = [(a - a.mean(0)) @ (a - a.mean(0)).T for a in (x, y)]
         return np.vdot(*grams) / (np.linalg.norm(grams[0]) * np.linalg.norm(grams[1]))

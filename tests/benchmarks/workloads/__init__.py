@@ -20,6 +20,9 @@ WORKLOADS = {
     "NNGP + NTK, pooled": Workload("infinite_width.POOL", _TANGENTS, must=10.0),
     "CCA": Workload("similarity.CCA", ("NumPy, SVD",), must=3.0),
     "CKA": Workload("similarity.CKA", ("NumPy, n x n Gram",), must=25.0),
+    "CKA of a stream": Workload(
+        "similarity.STREAM", ("NumPy, n x n Gram", "PyTorch, minibatches"), must=1.0, long=True
+    ),
     "Hessian-vector product": Workload("hessian_product", ("PyTorch",), must=1.3),
     "singular values": Workload("spectrum", ("NumPy",), must=2.7),
     "second run of a chapter": Workload("chapter", ("first run",), must=2.0, long=True),
