@@ -168,6 +168,26 @@ def test_a_cluster_that_loses_a_worker_at_its_start_is_started_again(monkeypatch
     assert len(starts) == 2
 
 
+def test_a_cluster_that_nobody_can_reach_is_closed_and_one_line(monkeypatch):
+    closed = []
+
+    def unreachable(*_, **__):
+        raise OSError("no route")
+
+    @contextlib.contextmanager
+    def closing(**_):
+        try:
+            yield
+        finally:
+            closed.append("cluster")
+
+    monkeypatch.setattr(cluster, "LocalCluster", closing)
+    monkeypatch.setattr(cluster, "Client", unreachable)
+    with pytest.raises(RunError, match="no route"), cluster.connected(None, 2):
+        pass
+    assert len(closed) == 3  # each try closes its own
+
+
 def test_only_what_a_run_has_written_is_replaced(tmp_path):
     chapter = tmp_path / "chapter.ipynb"
     executed = tmp_path / "executed.ipynb"

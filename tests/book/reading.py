@@ -6,6 +6,7 @@ import pytest
 
 from deepphenomena.book import cards, results
 from deepphenomena.book.cards import QUICK, Card
+from deepphenomena.book.scorecard_json import page as path
 
 MOST = 8  # a page takes half a minute in all tests together
 
@@ -16,11 +17,6 @@ def latest(known: list[Card], most: int = MOST) -> list[Card]:
     age = {slug: (run is not None, run and -run.provenance.started.timestamp()) for slug, run in runs.items()}
     chosen = {card.slug for card in sorted(known, key=lambda card: age[card.slug])[:most]}
     return [card for card in known if card.slug in chosen]
-
-
-def path(card: Card) -> str:
-    """The page of a chapter in the folder of the pages."""
-    return f"chapters/{card.part}/{card.slug}.html"
 
 
 EVERY = [cards.load(slug) for slug in cards.slugs()]

@@ -2,13 +2,13 @@
 
 from urllib.parse import parse_qs, urlsplit
 
-from reading import each_chapter
+from reading import each_chapter, path
 
 
 @each_chapter
 def test_a_chapter_offers_both_entries_to_copy(card, page, address):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(f"{address}/chapters/{card.part}/{card.slug}.html")
+    page.goto(f"{address}/{path(card)}")
     block = page.locator("#how-to-cite div.highlight")
     block.hover()
     block.locator("button.copybtn").click()
@@ -21,7 +21,7 @@ def test_a_chapter_offers_both_entries_to_copy(card, page, address):
 
 @each_chapter
 def test_each_claim_has_a_link_that_fills_in_a_report(card, page, address):
-    page.goto(f"{address}/chapters/{card.part}/{card.slug}.html")
+    page.goto(f"{address}/{path(card)}")
     for claim in card.claims:
         link = page.locator(f"[id='claim-{claim.id}']").get_by_role("link", name="report a problem")
         asked = parse_qs(urlsplit(link.get_attribute("href")).query)

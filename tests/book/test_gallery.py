@@ -4,12 +4,10 @@ import re
 
 import building
 import pytest
-from reading import each_chapter
+from reading import EVERY, each_chapter, path
 
-from deepphenomena.book import cards, standing
 from deepphenomena.book import results as recorded_results
-
-EVERY = cards.slugs()
+from deepphenomena.book import standing
 
 
 def test_every_chapter_has_a_tile_in_the_order_of_the_contents(page, address):
@@ -23,7 +21,7 @@ def test_every_chapter_has_a_tile_in_the_order_of_the_contents(page, address):
 @each_chapter
 def test_a_tile_shows_the_first_figure_the_main_claim_and_the_verdicts(card, page, address):
     page.goto(f"{address}/index.html")
-    tile = page.locator(".dp-tile", has=page.locator(f"a[href='chapters/{card.part}/{card.slug}.html']"))
+    tile = page.locator(".dp-tile", has=page.locator(f"a[href='{path(card)}']"))
     image = tile.locator("img")
     image.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete", arg=image.element_handle())

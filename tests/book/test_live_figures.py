@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from reading import CARDS
+from reading import CARDS, path
 
 from deepphenomena import mean_field
 from deepphenomena.book import cards, live_figures, results
@@ -17,7 +17,7 @@ from deepphenomena.figures import _palette
 from deepphenomena.runtime import statistics
 from deepphenomena.runtime.errors import InputError
 
-FIGURES = {slug: words for slug in (card.slug for card in CARDS) if (words := live_figures.words(slug))}
+FIGURES = {card.slug: words for card in CARDS if (words := live_figures.words(card.slug))}
 RECORDED = {slug: words for slug, words in FIGURES.items() if words.data}
 each_figure = pytest.mark.parametrize("slug", FIGURES)
 each_recorded = pytest.mark.parametrize("slug", RECORDED)
@@ -29,7 +29,7 @@ def opened(page, address):
     """Open the page of a chapter and wait for its figure; every control is then there."""
 
     def open_page(slug):
-        page.goto(f"{address}/chapters/{cards.load(slug).part}/{slug}.html")
+        page.goto(f"{address}/{path(cards.load(slug))}")
         page.wait_for_function("document.querySelector('.dp-live-says')?.textContent")
         return page
 
@@ -295,7 +295,7 @@ def test_the_numbers_in_the_page_are_the_recorded_ones(slug, opened):
 def test_without_a_script_a_sentence_stands_in_the_place(slug, browser, address):
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
-        page.goto(f"{address}/chapters/{cards.load(slug).part}/{slug}.html")
+        page.goto(f"{address}/{path(cards.load(slug))}")
         fallback = page.locator("figure.dp-live .dp-live-stage > p")
         assert fallback.is_visible()
         assert len(fallback.inner_text()) > 80
@@ -345,7 +345,7 @@ def test_only_the_pages_with_a_figure_load_its_scripts(page, address):
     assert not [url for url in page.asked if "/live" in url]
     slug = next(iter(FIGURES))
     page.asked.clear()
-    page.goto(f"{address}/chapters/{cards.load(slug).part}/{slug}.html", wait_until="networkidle")
+    page.goto(f"{address}/{path(cards.load(slug))}", wait_until="networkidle")
     asked = {re.sub(r"\?.*", "", url).rpartition("_static/")[2] for url in page.asked if "/live" in url}
     assert asked == {"live.css", "live.js", f"live/{slug}.js"}
 

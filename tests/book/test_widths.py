@@ -2,7 +2,7 @@
 
 import chromium
 import pytest
-from reading import CARDS, path
+from reading import CARDS, each_chapter, path
 
 WIDTHS = (390, 768, 1280, 1920)
 CHAPTERS = [path(card) for card in CARDS]
@@ -91,7 +91,7 @@ def test_a_page_fits_every_width(name, theme, page, address):
     assert not page.faults
 
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
+@each_chapter
 def test_no_text_of_a_figure_overlaps_another(card, page, address):
     page.goto(f"{address}/{path(card)}")
     sources = page.locator("article .cell_output img[src$='.svg']").evaluate_all("images => images.map(one => one.src)")

@@ -10,6 +10,7 @@ import nbformat
 from deepphenomena.book import standing, tables
 from deepphenomena.book.cards import QUICK, Card
 from deepphenomena.book.records import Record
+from deepphenomena.book.scorecard_json import page
 from deepphenomena.book.standing import Chapters
 from deepphenomena.runtime.typesetting import markup
 
@@ -51,10 +52,9 @@ def _tile(card: Card, by_preset: Mapping[str, Record], notebook: nbformat.Notebo
     source = f'src="{_FOLDER}/{card.slug}/{_FILE}"'
     image = figure and f'<img {source} alt="{html.escape(figure.alt)}" loading="lazy" class="dark-light">'
     part = html.escape(card.part.replace("-", " ").capitalize())
-    page = f"chapters/{card.part}/{card.slug}.html"
     return (
         f'<section class="dp-tile" data-topic="{part}" data-verdict="{verdict}"><p class="dp-part">{part}</p>'
-        f'<h3><a href="{page}">{html.escape(card.title)}</a></h3>{image or ""}'
+        f'<h3><a href="{page(card)}">{html.escape(card.title)}</a></h3>{image or ""}'
         f"<p>{markup(claim.claim)} {tables.verdict_html(verdict)}</p>"
         f"<p>{chips}</p><p><small>{facts}</small></p></section>"
     )

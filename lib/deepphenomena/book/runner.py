@@ -87,7 +87,8 @@ def execute(
         )
     try:
         with _environment({**resumable, **environment.for_speed(), **_terminal()}):
-            _papermill(card, source, beside, injected, out, _usual(slug, preset, overrides))
+            bar = _progress_bar(slug, preset, overrides) if sys.stderr.isatty() else True
+            _papermill(card, source, beside, injected, out, bar)
         record = records.read(beside)
         os.replace(beside, out)
     finally:
@@ -166,7 +167,7 @@ def collect(runs: Path | None = None) -> list[tuple[Card, dict[str, Record]]]:
     return found
 
 
-def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any], out: Path, usual: str) -> None:
+def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any], out: Path, bar: dict | bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings of papermill's dependencies that no user can fix
         import papermill
@@ -177,7 +178,7 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
             "parameters": parameters,
             "kernel_name": "python3",
             "language": "python",  # also for a notebook whose metadata name none
-            "progress_bar": {"desc": usual, "leave": False, "bar_format": _CELLS} if sys.stderr.isatty() else True,
+            "progress_bar": bar,
             "cwd": str(source.parent),
             "kernel_manager_class": _QuietKernelManager,
             "start_timeout": _SECONDS_TO_START,
@@ -198,10 +199,11 @@ def _papermill(card: Card, source: Path, beside: Path, parameters: dict[str, Any
             ) from None
 
 
-def _usual(slug: str, preset: str, overrides: dict[str, Any] | None) -> str:
-    """Return the name of a run, with the time that it took when it was recorded."""
+def _progress_bar(slug: str, preset: str, overrides: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the options of the bar over the cells. It names the run, with the time that it took when recorded."""
     kept = None if overrides else results.recorded(slug, preset)
-    return f"{slug}, {tables.duration(kept.provenance.wall_seconds)} when recorded" if kept else slug
+    name = f"{slug}, {tables.duration(kept.provenance.wall_seconds)} when recorded" if kept else slug
+    return {"desc": name, "leave": False, "bar_format": _CELLS}
 
 
 def _with_a_kernel(slug: str, run: Callable[[], Any]) -> None:

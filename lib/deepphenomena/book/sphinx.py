@@ -39,6 +39,12 @@ from deepphenomena.runtime.typesetting import markup
 
 _DRAWN = "deepphenomena_drawn_records"  # holds the records of a page until the headline below its title is written
 _FIGURES = "deepphenomena_figures"  # number of captioned figures on the page so far
+_SCORECARD = 'id="every-claim"'
+_SCRIPTS = {  # of a page whose HTML has the mark
+    _SCORECARD: ("filter.js", "scorecard.js"),
+    'class="dp-gallery"': ("filter.js", "gallery.js"),
+    "cell_input": ("code.js",),  # the switch that folds the code
+}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -214,31 +220,23 @@ def fix_bibliography(app: Sphinx, page: str, template: str, context: dict, doctr
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
-def equip_scorecard(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """Add the filter script to the page with the scorecard, and write the scorecard as JSON and as a badge."""
-    if 'id="every-claim"' in context.get("body", ""):
-        app.add_js_file("filter.js", loading_method="defer")
-        app.add_js_file("scorecard.js", loading_method="defer")
+def equip(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Add to a page the scripts of what it shows."""
+    shown = [mark for mark in _SCRIPTS if mark in context.get("body", "")]
+    for script in dict.fromkeys(script for mark in shown for script in _SCRIPTS[mark]):
+        app.add_js_file(script, loading_method="defer")
+
+
+def write_scorecard(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Write the scorecard as JSON and as a badge beside the page that shows it."""
+    if _SCORECARD in context.get("body", ""):
         scorecard.write(_scores(app.env), Path(app.outdir))
-
-
-def equip_gallery(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """Add the filter to the page with the gallery."""
-    if 'class="dp-gallery"' in context.get("body", ""):
-        app.add_js_file("filter.js", loading_method="defer")
-        app.add_js_file("gallery.js", loading_method="defer")
 
 
 def write_gallery(app: Sphinx, exception: Exception | None) -> None:
     """Write the figures of the gallery beside the pages."""
     if exception is None and app.builder.name == "html" and (Path(app.srcdir) / "chapters").is_dir():
         gallery.write_figures(map(cards.load, cards.slugs()), Path(app.srcdir) / "chapters", Path(app.outdir))
-
-
-def equip_chapter(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """Add the switch that folds the code to the pages with code."""
-    if "cell_input" in context.get("body", ""):
-        app.add_js_file("code.js", loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -257,9 +255,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", mark_measurements)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", fix_bibliography)
-    app.connect("html-page-context", equip_scorecard)
-    app.connect("html-page-context", equip_gallery)
-    app.connect("html-page-context", equip_chapter)
+    app.connect("html-page-context", equip)
+    app.connect("html-page-context", write_scorecard)
     app.connect("html-page-context", live_figures.equip)
     app.connect("html-page-context", site.describe_page, priority=400)  # before the extension for OpenGraph reads it
     app.connect("build-finished", page_files.copy_mathjax)

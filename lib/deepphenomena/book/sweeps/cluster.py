@@ -68,17 +68,22 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     }
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
-        cluster = stack.enter_context(_local_cluster(count))
-        yield stack.enter_context(Client(cluster, set_as_default=False))
+        yield _client_of_a_local_cluster(count, stack)
 
 
-def _local_cluster(count: int) -> LocalCluster:
-    """Start a cluster on this machine, and again if one of its workers dies while it starts."""
+def _client_of_a_local_cluster(count: int, stack: contextlib.ExitStack) -> Client:
+    """Start a cluster on this machine, and again if one of its workers dies while it starts. The stack closes it."""
     tries = 0
     while True:
         tries += 1
         try:
-            return LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=_ON_THIS_MACHINE_ONLY)
+            with contextlib.ExitStack() as starting:
+                cluster = starting.enter_context(
+                    LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=_ON_THIS_MACHINE_ONLY)
+                )
+                client = starting.enter_context(Client(cluster, set_as_default=False))
+                stack.push(starting.pop_all())
+                return client
         except (OSError, RuntimeError, ValueError) as problem:
             if tries == _TRIES_TO_START:
                 raise RunError(
