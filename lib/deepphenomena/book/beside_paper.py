@@ -17,36 +17,30 @@ def numbers_html(card: Card, by_preset: Mapping[str, Record]) -> str:
 
     Ours is the recorded run nearest the paper that measured the claim or, without one, the quick run.
     """
-    compared = [(claim, *_ours(card, claim, by_preset)) for claim in card.claims if claim.paper]
-    rows = [_row(claim, claim.paper, run, found, by_preset, card) for claim, run, found in compared]
+    rows = [_row(claim, claim.paper, card, by_preset) for claim in card.claims if claim.paper]
     if not rows:
         return ""
     columns = "".join(map(tables.column, COLUMNS))
     return tables.scrolling("Ours beside the paper's", columns, tables.body(rows), kind="dp-cards dp-numbers")
 
 
-def _ours(card: Card, claim: Claim, by_preset: Mapping[str, Record]) -> tuple[Record | None, Outcome | None]:
+def _row(claim: Claim, paper: PaperNumber, card: Card, by_preset: Mapping[str, Record]) -> str:
     stands = standing.of_claim(card, claim.id, by_preset)
-    if stands.outcome:
-        return stands.record, stands.outcome
-    quick = by_preset.get(QUICK)
-    return quick, quick.outcome(claim.id) if quick else None
-
-
-def _row(
-    claim: Claim, paper: PaperNumber, run: Record | None, found: Outcome | None, by_preset: Mapping, card: Card
-) -> str:
-    unit = f" {claim.unit}" if claim.unit else ""
+    run = stands.record or by_preset.get(QUICK)
+    found = run and run.outcome(claim.id)
+    ours = difference = ""
+    if found:
+        ours = tables.numbers(tables.measured_text(found.estimate, claim.unit)) + tables.small(tables.run_name(run))
+        difference = _difference(claim, found)
+    number = markup(_number(paper) + (f" {claim.unit}" if claim.unit else ""))
     cells = (
-        f"{markup(f'{_number(paper)}{unit}')}{tables.small(paper.source)}",
-        f"{tables.numbers(tables.measured_text(found.estimate, claim.unit))}{tables.small(tables.run_name(run))}"
-        if run and found
-        else "not measured",
-        _difference(claim, found) if found else "",
-        tables.verdict_html(standing.of_claim(card, claim.id, by_preset).verdict),
+        f"{number}{tables.small(paper.source)}",
+        ours or "not measured",
+        difference,
+        tables.verdict_html(stands.verdict),
     )
-    labelled = "".join(f'<td data-label="{label}">{text}</td>' for label, text in zip(COLUMNS[1:], cells, strict=True))
-    return f'<tr><th scope="row"><a href="#claim-{claim.id}">{markup(claim.quantity)}</a></th>{labelled}</tr>'
+    head = f'<th scope="row"><a href="#claim-{claim.id}">{markup(claim.quantity)}</a></th>'
+    return f"<tr>{head}{tables.labelled(COLUMNS[1:], cells)}</tr>"
 
 
 def _difference(claim: Claim, found: Outcome) -> str:

@@ -64,8 +64,8 @@ def claim_row(
     reported = f" · <small>{_problem_link(card, claim, repository)}</small>" if repository else ""
     anchor = "" if page else f' id="claim-{claim.id}"'
     attributes = f'data-verdict="{stands.verdict}" data-basis="{claim.basis}" data-quick="{agrees or "not measured"}"'
-    labelled = "".join(f'<td data-label="{label}">{text}</td>' for label, text in zip(COLUMNS[1:], cells, strict=True))
-    return f'<tr{anchor} {attributes}><th scope="row">{_sentence(claim, page)}{reported}</th>{labelled}</tr>'
+    head = f'<th scope="row">{_sentence(claim, page)}{reported}</th>'
+    return f"<tr{anchor} {attributes}>{head}{tables.labelled(COLUMNS[1:], cells)}</tr>"
 
 
 def _sentence(claim: Claim, page: str) -> str:

@@ -134,6 +134,11 @@ def cell(text: str) -> str:
     return f"<td>{markup(text)}</td>"
 
 
+def labelled(names: Iterable[str], cells: Iterable[str]) -> str:
+    """Return the cells of a row, as HTML, each with the name of its column, which a narrow screen shows."""
+    return "".join(f'<td data-label="{name}">{content}</td>' for name, content in zip(names, cells, strict=True))
+
+
 def body(rows: Iterable[str]) -> str:
     """Return the body of a table."""
     return f"<tbody>{''.join(rows)}</tbody>"
