@@ -53,7 +53,7 @@ def test_the_text_of_figures_can_be_read_on_a_phone(card, browser, address):
     with browser.new_page(viewport={"width": 390, "height": 844}) as page:
         page.goto(f"{address}/{path(card)}")
         for figure in page.locator("article .cell_output figure").all():
-            (shown,) = [one for one in figure.get_by_role("img").all() if one.is_visible()]
+            (shown,) = [one for one in figure.locator("> :is(img, .dp-stacked)").all() if one.is_visible()]
             shown.scroll_into_view_if_needed()
             width = shown.evaluate("one => one.viewBox ? one.viewBox.baseVal.width : one.naturalWidth * 0.75")  # points
             smallest = LABEL if width < 400 else TITLE
