@@ -47,6 +47,7 @@ def _names_in_examples(request, doctest_namespace):
             "activations": importlib.import_module("deepphenomena.training.activations"),
             "curvature": importlib.import_module("deepphenomena.mean_field.curvature"),
             "curves": importlib.import_module("deepphenomena.mean_field.curves"),
+            "length_process": importlib.import_module("deepphenomena.mean_field.length_process"),
             "trajectories": importlib.import_module("deepphenomena.mean_field.trajectories"),
             "few_shot": importlib.import_module("deepphenomena.tasks.few_shot"),
             "objectives": importlib.import_module("deepphenomena.training.objectives"),
