@@ -42,7 +42,7 @@ def correlations(
     Example:
         >>> found = mean_field.layers.correlations("tanh", 6.25, 0.09, jnp.array([0.5]), 20, variance=4.079)
         >>> round(float(found[-1, 0]), 3)
-        0.122
+        0.133
     """
     weight, bias = checked_variances(activation, weight_variance, bias_variance)
     return _correlations(activation, weight, bias, start, jnp.asarray(variance, weight.dtype), layers)

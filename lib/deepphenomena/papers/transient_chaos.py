@@ -47,7 +47,7 @@ def signals(
 
     Example:
         >>> x = signals(jax.random.key(0), 8, lengths=[4.0], correlations=[0.5])
-        >>> (x @ x.T / 8).round(3).tolist()
+        >>> jnp.abs(x @ x.T / 8).round(3).tolist()
         [[4.0, 0.0, 0.0], [0.0, 1.0, 0.5], [0.0, 0.5, 1.0]]
     """
     own = len(lengths)
@@ -251,7 +251,7 @@ def left_over(
 
     Example:
         >>> x = np.linspace(-1, 1, 50)[:, None]
-        >>> left_over(x, np.hstack([2 * x + 1, x**2]), cutoff=1e-8).round(3).tolist()
+        >>> np.abs(left_over(x, np.hstack([2 * x + 1, x**2]), cutoff=1e-8)).round(3).tolist()
         [0.0, 1.0]
     """
     features, targets = features - features.mean(0), targets - targets.mean(0)
