@@ -98,6 +98,16 @@ def rank_correlation(table: Float[np.ndarray, "seeds layers"]) -> Float[np.ndarr
     return np.array([np.corrcoef(row, np.arange(table.shape[1]))[0, 1] for row in ranks])
 
 
+def rank_step(count: int) -> float:
+    """Return the smallest difference between two rank correlations of `count` numbers.
+
+    Example:
+        >>> rank_step(3)
+        0.5
+    """
+    return 12 / (count * (count**2 - 1))
+
+
 def noisy(parameters: Parameters, key: Key[jax.Array, ""], layer: int, size: float) -> Parameters:
     """Add Gaussian noise to square layer `layer`, from 1; 0 is the first layer. `size` is relative to its weights.
 
