@@ -112,7 +112,7 @@ def test_every_claim_and_check_has_a_value_and_a_verdict_in_every_recorded_run(s
             assert outcome.estimate.n >= 3 or outcome.exact
         assert made.void is None
         assert made.overrides == {}
-        assert made.datasets
+        assert bool(made.datasets) == bool(card.datasets)
         assert made.provenance.commit
 
 

@@ -134,7 +134,8 @@ def store(executed: Path, chapter: Path, card: Card) -> None:
 
 
 _SHORT = r'(?:"[^"\\\n]{0,40}"|[-+.\w]+)'  # a word or a number
-_FLAT = re.compile(rf"([\[{{])\n\s+((?:(?:{_SHORT}: )?{_SHORT}(?:,\n\s+)?)+)\n\s+([\]}}])")
+_ITEM = rf"(?:{_SHORT}: )?{_SHORT}"
+_FLAT = re.compile(rf"([\[{{])\n\s+({_ITEM}(?:,\n\s+{_ITEM})*)\n\s+([\]}}])")
 
 
 def text_of(notebook: nbformat.NotebookNode) -> str:
