@@ -70,9 +70,9 @@ def look(layers: Layers) -> Look:
 
 
 def cka(layers: Layers, others: Layers) -> pd.DataFrame:
-    """Return minibatch CKA of all pairs of layers of two networks, in batches of at most 256 samples.
+    """Return minibatch CKA of all pairs of layers of two networks, in equal batches of at most 256 samples.
 
-    Batches are neighboring samples: these must be in random order.
+    Batches are neighboring samples: these must be in random order. The last few samples that fill no batch are left out.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(600, 3))
@@ -80,7 +80,8 @@ def cka(layers: Layers, others: Layers) -> pd.DataFrame:
         1.0
     """
     samples = len(next(iter(layers.values())))
-    places = np.array_split(np.arange(samples), -(-samples // BATCH))
+    size = samples // -(-samples // BATCH)
+    places = np.arange(samples // size * size).reshape(-1, size)
 
     def batch(of: Layers, chosen) -> dict[str, Array]:
         return {name: layer[chosen[0] : chosen[-1] + 1] for name, layer in of.items()}
