@@ -19,7 +19,8 @@ SLUG = "large_learning_rate_phase"
 CARD = cards.path(SLUG).read_text(encoding="utf-8")
 SMALL_CARD = new_chapter.filled("card.yaml", slug="small", part="tests", arxiv="1806.05393")
 RECORD = json.loads(results.recorded_path(SLUG, "quick").read_text(encoding="utf-8"))
-SOON = 20.0  # seconds: takes 0.4 at most on a quiet machine, and a refusal that grows with the square takes minutes
+SOON = 2.0  # seconds of this thread; a quiet machine needs 0.3 at most
+TRIES = 3  # a shared machine can lose seconds once, which the time of the thread counts
 
 FUZZED = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "200")), deadline=None, suppress_health_check=list(HealthCheck)
@@ -33,16 +34,19 @@ VALUES = st.recursive(
 
 def refusal(function, *arguments):
     """What is said against the arguments, on one line and soon, or nothing. Another exception fails the test."""
-    gc.disable()  # a collection walks everything that the tests before have left
-    started = time.thread_time()  # what other processes take does not count
-    try:
-        function(*arguments)
-        said = ""
-    except InputError as problem:
-        said = str(problem)
-    finally:
-        gc.enable()
-    assert time.thread_time() - started < SOON
+    took = []
+    while len(took) < TRIES and min(took, default=SOON) >= SOON:
+        gc.disable()  # a collection walks everything that the tests before have left
+        started = time.thread_time()  # what other processes take does not count
+        try:
+            function(*arguments)
+            said = ""
+        except InputError as problem:
+            said = str(problem)
+        finally:
+            gc.enable()
+        took.append(time.thread_time() - started)
+    assert min(took) < SOON
     assert said.isprintable()
     assert len(said) < 2100
     return said

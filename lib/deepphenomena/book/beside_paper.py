@@ -48,7 +48,7 @@ def _difference(claim: Claim, found: Outcome) -> str:
     value = tables.difference(claim, found.estimate)
     if value is None:
         return ""
-    return f"×&nbsp;{value:.3g}" if claim.scale is Scale.LOG else f"{round(value, 12) + 0:+.3g}".replace("-", "−")
+    return f"×&nbsp;{value:.3g}" if claim.scale is Scale.LOG else f"{value:+.3g}".replace("-", "−")
 
 
 def _number(paper: PaperNumber) -> str:

@@ -29,6 +29,7 @@ from deepphenomena.book import (
     runner,
     scorecard,
     site,
+    stacked_figures,
     standing,
 )
 from deepphenomena.book.cards import Card
@@ -100,7 +101,9 @@ class FigureRenderer:
         caption = nodes.raw(text=f" {markup(metadata['caption'])}", format="html")
         words = [nodes.strong(text=f"Figure {number}."), caption]
         words += figure_data.links(env.docname, metadata.get("origins", []))
-        return [nodes.figure("", image, nodes.caption("", "", *words))]
+        stack = metadata.get("stack")
+        narrow = [stacked_figures.node(stack, metadata["alt"])] if stack else []
+        return [nodes.figure("", image, *narrow, nodes.caption("", "", *words))]
 
 
 def put_verdicts_first(app: Sphinx, doctree: nodes.document) -> None:
@@ -246,6 +249,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("recorded-runs", RecordedRuns)
     app.add_directive("gallery", Gallery)
     app.add_directive("benchmarks", Benchmarks)
+    stacked_figures.register(app)
     app.connect("config-inited", page_files.serve_own_files)
     app.connect("config-inited", site.use_one_address)
     app.connect("doctree-read", prose_links.link_terms, priority=400)  # before the headline, which is no prose

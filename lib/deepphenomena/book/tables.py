@@ -66,7 +66,7 @@ def difference(claim: Claim, estimate: Estimate) -> float | None:
         return None
     if claim.scale is Scale.LOG:
         return estimate.mean / claim.paper.value if claim.paper.value else None
-    return estimate.mean - claim.paper.value
+    return round(estimate.mean - claim.paper.value, 12) + 0  # without rounding errors of the mean, and no −0
 
 
 def difference_text(claim: Claim, estimate: Estimate) -> str:
@@ -76,7 +76,7 @@ def difference_text(claim: Claim, estimate: Estimate) -> str:
         return ""
     if claim.scale is Scale.LOG:
         return f"ours / paper's: {value:.3g}"
-    return f"ours − paper's: {round(value, 12) + 0:+.3g}"  # removes rounding errors of the mean
+    return f"ours − paper's: {value:+.3g}"
 
 
 def provenance_text(record: Record) -> str:

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import PIL.Image
 from matplotlib.figure import Figure
 
+from deepphenomena.figures._stack import stacked
 from deepphenomena.figures._theme import dark_style
 from deepphenomena.runtime.errors import InputError
 from deepphenomena.runtime.origin import Origin
@@ -154,8 +155,11 @@ def show(figure: Figure, *, alt: str, caption: str, origins: Sequence[Origin] = 
     from IPython.display import display  # only needed in a notebook
 
     drawn = svg(figure)
+    stack = stacked(figure)
     plt.close(figure)
-    words = {"alt": alt, "caption": caption} | ({"origins": [list(origin) for origin in origins]} if origins else {})
+    words = {"alt": alt, "caption": caption}
+    words |= {"origins": [list(origin) for origin in origins]} if origins else {}
+    words |= {"stack": stack._asdict()} if stack else {}
     display({MIME: drawn, "text/plain": alt}, raw=True, metadata={MIME: words})
     # Jupyter and Colab do not show metadata. The page drops this second output and sets the caption itself.
     display({"text/plain": caption}, raw=True, metadata={"text/plain": {"caption_of_figure": True}})

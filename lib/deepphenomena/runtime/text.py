@@ -15,9 +15,9 @@ import yaml
 
 from deepphenomena.runtime.errors import InputError, shown
 
-_LARGEST = {"YAML": 200_000, "JSON": 400_000_000}  # characters; an executed notebook holds its figures
+_LARGEST = {"YAML": 100_000, "JSON": 400_000_000}  # characters; an executed notebook holds its figures
 _DEEPEST = 60
-_MOST = {"YAML": 10_000, "JSON": 20_000_000}  # entries, aliases written out
+_MOST = {"YAML": 5_000, "JSON": 20_000_000}  # entries, aliases written out
 _DIGITS = 300  # of a whole number: more are beyond float64, and Python refuses to convert thousands
 
 _WHOLE = re.compile(r"[-+]?[0-9]+(_[0-9]+)*$")
