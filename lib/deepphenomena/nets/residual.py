@@ -144,9 +144,9 @@ class Block(nnx.Module):
 
 
 def without_block(parameters: PyTree, place: int) -> PyTree:
-    """Return parameters of a `ResidualMLP` with skips in which one block, counted from 0, passes its input on.
+    """Return parameters of a network with skips in which one block, counted from 0, passes its shortcut on.
 
-    The scale and the bias of its last normalization are 0, so that the block adds nothing.
+    The scale and the bias of the block's last normalization are 0, so that it adds nothing.
 
     Example:
         >>> build = residual("dense", shape=(1, 1, 3), width=4, blocks=2)
@@ -157,8 +157,10 @@ def without_block(parameters: PyTree, place: int) -> PyTree:
     """
 
     def changed(path, leaf):
-        named = any(getattr(part, "key", None) in ("scales", "biases") for part in path)
-        return leaf.at[place, 1].set(0) if named else leaf
+        keys = [part.key for part in path if hasattr(part, "key")]
+        if keys[0] in ("scales", "biases"):  # of all blocks of a ResidualMLP
+            return leaf.at[place, 1].set(0)
+        return jnp.zeros_like(leaf) if keys[:4] == ["blocks", place, "norms", 1] else leaf
 
     return jax.tree_util.tree_map_with_path(changed, parameters)
 

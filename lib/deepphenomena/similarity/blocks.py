@@ -72,7 +72,7 @@ def look(layers: Layers) -> Look:
 def cka(layers: Layers, others: Layers) -> pd.DataFrame:
     """Return minibatch CKA of all pairs of layers of two networks, in equal batches of at most 256 samples.
 
-    Batches are neighboring samples: these must be in random order. The last few samples that fill no batch are left out.
+    Batches are neighboring samples: these must be in random order. The last few that fill no batch are left out.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(600, 3))
