@@ -296,13 +296,16 @@ def times_shown(text, stack, figure):
 
 @pytest.mark.parametrize("panel", [None, "learning_rate"])
 @pytest.mark.parametrize("scale", ["linear", "log"])
-def test_on_a_phone_every_panel_has_its_words_and_the_numbers_of_both_axes(panel, scale, drawn):
+@pytest.mark.parametrize("ylabel", ["loss", "the loss of all seeds, minus chance"])
+def test_on_a_phone_every_panel_has_its_words_and_the_numbers_of_both_axes(panel, scale, ylabel, drawn):
     sources = {"this run (quick)": table(), "recorded run (full, cpu)": table(steps=40)}
     marks = {"the paper's number, which it gives in a table": 0.4, "chance": 0.1}
-    figures.lines(sources, x="step", y="loss", color="learning_rate", panel=panel, yscale=scale, marks=marks, **WORDS)
+    looks = {"color": "learning_rate", "panel": panel, "yscale": scale, "marks": marks, "ylabel": ylabel}
+    figures.lines(sources, x="step", y="loss", **looks, **WORDS)
     ((figure, _),) = drawn
     stack = stacked(figure)
     assert stack.width <= WIDEST
+    assert min(view.to_y for view in stack.views) == 0
     for text in [*(axis.title for axis in figure.axes), *figure.legends[0].get_texts()]:
         assert times_shown(text, stack, figure) == 1, text.get_text()
     rows = {axis.get_subplotspec().rowspan.start for axis in figure.axes}

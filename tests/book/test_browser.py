@@ -9,6 +9,7 @@ from reading import CARDS, each_chapter, names, path
 
 RULES = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}  # of axe; a theme changes colors alone
 PHONE = {"width": 375, "height": 740}
+LABEL, TITLE = 11, 14  # points: the labels of axes, and the title of a sheet of pictures as wide as the column
 
 
 def test_every_page_opens_without_an_error_and_asks_no_other_host(page, pages, address):
@@ -45,6 +46,18 @@ def test_a_chapter_shows_its_title_figures_and_verdicts(card, page, address):
     assert rows.count() == len(card.claims)
     for row in rows.all():
         assert re.search(r"reproduced|mixed|inconclusive|not measured", row.inner_text())
+
+
+@each_chapter
+def test_the_text_of_figures_can_be_read_on_a_phone(card, browser, address):
+    with browser.new_page(viewport={"width": 390, "height": 844}) as page:
+        page.goto(f"{address}/{path(card)}")
+        for figure in page.locator("article .cell_output figure").all():
+            (shown,) = [one for one in figure.locator("> :is(img, .dp-stacked)").all() if one.is_visible()]
+            shown.scroll_into_view_if_needed()
+            width = shown.evaluate("one => one.viewBox ? one.viewBox.baseVal.width : one.naturalWidth * 0.75")  # points
+            smallest = LABEL if width < 400 else TITLE
+            assert shown.bounding_box()["width"] / width * smallest >= 11, figure.inner_text()
 
 
 @each_chapter

@@ -64,6 +64,22 @@ def test_figures_are_numbered_and_have_their_captions_below(built, page):
         assert caption["y"] >= image["y"] + image["height"]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_panels_stand_one_below_the_other_on_a_phone_alone(built, browser, width):
+    with browser.new_page(viewport={"width": width, "height": 900}) as page:
+        page.goto((built / "index.html").as_uri())
+        figure = page.locator("article figure").first
+        row, stack = figure.locator("> img"), figure.locator("> .dp-stacked")
+        narrow = width < 600
+        assert (row.is_visible(), stack.is_visible()) == (not narrow, narrow)
+        if narrow:
+            assert stack.bounding_box()["width"] / stack.evaluate("drawn => drawn.viewBox.baseVal.width") * 11 >= 11
+            pixels = np.asarray(Image.open(io.BytesIO(stack.screenshot())).convert("RGB")).astype(int)
+            colored = np.ptp(pixels, axis=2) > 60  # the lines
+            upper, lower = colored[: len(colored) // 2 - 30], colored[len(colored) // 2 - 30 :]
+            assert min(upper.sum(), lower.sum()) > 100, "both panels are drawn"
+
+
 def contrast(pixels, paper):
     """WCAG's contrast of each pixel (n, 3) with the paper (3,)."""
 
@@ -90,7 +106,9 @@ def test_a_figure_is_legible_in_the_pages_theme_whatever_the_system_has(built, b
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         paper = np.array([int(part) for part in re.findall(r"\d+", background)[:3]])
-        for image in page.locator("article figure img").all():
+        shown = [one for one in page.locator("article figure > :is(img, .dp-stacked)").all() if one.is_visible()]
+        assert len(shown) == len(CAPTIONS)
+        for image in shown:
             image.scroll_into_view_if_needed()
             box = image.bounding_box()
             assert box["width"] <= width

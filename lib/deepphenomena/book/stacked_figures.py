@@ -7,7 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxTranslator
 
-_PIXELS = 4 / 3  # of a point
+_PIXELS = 4 / 3  # of a point; an image without a size has that of its file, in pixels
 
 
 class stacked_figure(nodes.General, nodes.Element):
@@ -20,11 +20,12 @@ def node(stack: dict[str, Any], alt: str) -> nodes.Element:
 
 
 def _write(translator: SphinxTranslator, shown: stacked_figure) -> None:
-    image = shown.parent[shown.parent.index(shown) - 1]  # written before, so its address is final
-    stack, address = shown["stack"], html.escape(translator.encode(image["uri"]))
+    before = shown.parent[shown.parent.index(shown) - 1]  # written before, so its address is final
+    stack, address = shown["stack"], html.escape(before["uri"])
+    image = f'<image href="{address}" transform="scale({1 / _PIXELS:g})"></image>'
     views = "".join(
         f'<svg x="{to_x:g}" y="{to_y:g}" width="{width:g}" height="{height:g}" '
-        f'viewBox="{x:g} {y:g} {width:g} {height:g}"><image href="{address}"></image></svg>'
+        f'viewBox="{x:g} {y:g} {width:g} {height:g}">{image}</svg>'
         for x, y, width, height, to_x, to_y in stack["views"]
     )
     width, height = stack["width"], stack["height"]

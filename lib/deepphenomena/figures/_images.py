@@ -10,6 +10,8 @@ from deepphenomena.figures import _show
 from deepphenomena.figures._theme import FACET, theme
 from deepphenomena.runtime.errors import InputError
 
+_ALONE = 14  # points, the title of a sheet as wide as the column: on a phone it shrinks with the picture
+
 
 def images(sheets: Mapping[str, ArrayLike], *, alt: str, caption: str, columns: int | None = None) -> None:
     """Show pictures side by side, without interpolation.
@@ -49,5 +51,5 @@ def images(sheets: Mapping[str, ArrayLike], *, alt: str, caption: str, columns: 
     for axis, (title, picture) in zip(grid.flat, pictures.items(), strict=False):
         whole = picture if picture.dtype == np.uint8 else np.round(255 * picture.clip(0, 1)).astype(np.uint8)
         axis.imshow(whole, cmap="gray", vmin=0, vmax=255, interpolation="none")
-        axis.set_title(title)
+        axis.set_title(title, fontsize=_ALONE if columns == 1 else None)
     _show.show(figure, alt=alt, caption=caption)

@@ -33,13 +33,14 @@ class Stack(NamedTuple):
 
 
 class _Panel(NamedTuple):
-    """Axes with their place in the grid, and the boxes of the drawing, in points, with and without their labels."""
+    """Axes with their place in the grid, and boxes of the drawing in points."""
 
     axis: Axes
     row: int
     column: int
-    outer: Bbox
+    outer: Bbox  # with all that belongs to the axes but the label of y, which can reach beside the next row
     inner: Bbox
+    label: Bbox | None  # of y
 
 
 def stacked(figure: Figure) -> Stack | None:
@@ -65,8 +66,12 @@ def stacked(figure: Figure) -> Stack | None:
 
 
 def _measured(figure: Figure, axis: Axes) -> _Panel:
-    place, outer, inner = axis.get_subplotspec(), axis.get_tightbbox(), axis.get_window_extent()
-    return _Panel(axis, place.rowspan.start, place.colspan.start, _place(figure, outer), _place(figure, inner))
+    place, label = axis.get_subplotspec(), axis.yaxis.label
+    beside = _place(figure, label.get_window_extent()).padded(1.5) if axis.axison and label.get_text() else None
+    label.set_visible(False)
+    outer, inner = _place(figure, axis.get_tightbbox()), _place(figure, axis.get_window_extent())
+    label.set_visible(True)
+    return _Panel(axis, place.rowspan.start, place.colspan.start, outer, inner, beside)
 
 
 def _in_lines(parts: list[list[View]], top: float) -> list[View]:
@@ -89,21 +94,26 @@ def _views(panel: _Panel, panels: list[_Panel], beside: list[Bbox]) -> list[View
     """Return the views of a panel: its own part of the drawing, and what it shares with others."""
     first = min((other for other in panels if other.row == panel.row), key=lambda other: other.column)
     last = max((other for other in panels if other.column == panel.column), key=lambda other: other.row)
-    views, left = [], 0.0
-    if first is not panel and panel.axis.axison and not _labelled(panel.axis.yaxis):
-        strip = Bbox.from_extents(
-            first.outer.x0, first.inner.y0 - _OVERHANG, first.inner.x0 - 1, first.inner.y1 + _OVERHANG
-        )
-        left = strip.width
-        views.append(_view(strip, 0.0, strip.y0 - panel.outer.y0))
+    top, left, views = panel.outer.y0, 0.0, []
+    side = first if panel.axis.axison and not _labelled(panel.axis.yaxis) else panel
+    if side.label:
+        views.append(_view(side.label, 0.0, side.label.y0 - top))
+        left = side.outer.x0 - side.label.x0
+    if side is not panel:
+        upper, lower = side.inner.y0 - _OVERHANG, side.inner.y1 + _OVERHANG
+        strip = Bbox.from_extents(side.outer.x0, upper, side.inner.x0 - 1, lower)
+        views.append(_view(strip, left, upper - top))
+        left += strip.width
     views.append(_view(panel.outer, left, 0.0))
     if last is not panel and panel.axis.axison and not _labelled(panel.axis.xaxis):
         start = max(last.outer.x0, last.inner.x0 - 2 * _OVERHANG)
         strip = Bbox.from_extents(start, last.inner.y1 + 1, last.outer.x1, last.outer.y1)
         to_x = left + start - last.inner.x0 + panel.inner.x0 - panel.outer.x0
-        views.append(_view(strip, to_x, panel.inner.y1 + 1 - panel.outer.y0))
+        views.append(_view(strip, to_x, panel.inner.y1 + 1 - top))
     right = max(view.to_x + view.width for view in views) + _GAP
-    return views + [_view(bar, right, bar.y0 - panel.outer.y0) for bar in beside]
+    views += [_view(bar, right, bar.y0 - top) for bar in beside]
+    above = min(view.to_y for view in views)
+    return [view._replace(to_y=view.to_y - above) for view in views]
 
 
 def _entries(figure: Figure) -> list[View]:
