@@ -47,6 +47,19 @@ def test_the_queue_names_every_preset_that_wants_a_gpu_those_without_a_record_fi
     assert states == sorted(states)
 
 
+@pytest.mark.parametrize(
+    ("preset", "slugs", "said"),
+    [
+        ("papr", (), "unknown preset of the book 'papr'"),
+        ("papr", ("maml_anil",), "unknown preset of maml_anil 'papr'"),
+        ("paper", ("mamel_anil",), "mamel_anil"),
+    ],
+)
+def test_what_no_chapter_has_is_refused(preset, slugs, said):
+    with pytest.raises(InputError, match=said):
+        gpu_queue.entries(preset, slugs)
+
+
 def test_a_run_goes_on_in_the_next_piece_and_is_done_once(pieces, tmp_path):
     done, reports = pieces(COUNTING, seconds=1.7)
     assert not done

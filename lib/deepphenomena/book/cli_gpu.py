@@ -56,12 +56,13 @@ def gpu_run(folder: Path, preset: str, slugs: tuple[str, ...], seconds: float, p
 
     Checkpoints and results are in FOLDER. Status 75: call it again to resume.
     """
-    from deepphenomena.book import cards, gpu_queue
+    from deepphenomena.book import gpu_queue
 
-    for slug in slugs:
-        cards.path(slug)
-    found = gpu_queue.entries(preset)
-    wanted = [entry for entry in found if (entry.slug in slugs if slugs else entry.recorded is None)]
+    found = gpu_queue.entries(preset, slugs)
+    wanted = [entry for entry in found if slugs or entry.recorded is None]
+    if not wanted:
+        click.echo(f"every {preset} run is recorded; name a --chapter to run it again")
+        return
     if not gpu_queue.run(folder, wanted, seconds=seconds, options=parameters, report=click.echo):
         sys.exit(_TRY_AGAIN)
     click.echo(f"done; bring {folder} back and say: deepphenomena gpu keep {folder}")

@@ -1,4 +1,4 @@
-"""The box below the title of a chapter: what the paper says, its main claim as measured, and what that took."""
+"""The box below the title of a chapter: the main claim as measured, what the paper says, and what the runs took."""
 
 import html
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from deepphenomena.runtime.typesetting import markup
 
 def box(card: Card, by_preset: Mapping[str, Record]) -> str:
     """Return the box as HTML, from the card and its records alone."""
-    lines = [("The paper", markup(card.summary)), ("Its main claim", _main_claim(card, by_preset))]
+    lines = [("Main claim", _main_claim(card, by_preset)), ("The paper", markup(card.summary))]
     took = [_took(run) for run in (*standing.recorded_runs(card, by_preset), by_preset.get(QUICK)) if run]
     if took:
         lines.append(("What it took", "; ".join(took) + "."))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from deepphenomena.book import cards, provenance, records, results
 from deepphenomena.book.records import Record
 from deepphenomena.runtime import paths
-from deepphenomena.runtime.errors import InputError, RunError
+from deepphenomena.runtime.errors import InputError, RunError, unknown
 
 PRESET = "paper"  # the preset that wants a GPU
 PIECE_SECONDS = 540
@@ -46,13 +46,18 @@ class Entry(NamedTuple):
     recorded: Record | None
 
 
-def entries(preset: str = PRESET) -> list[Entry]:
-    """Return the chapters that have the preset, those without a record first."""
-    found = [
-        Entry(slug, preset, results.recorded(slug, preset))
-        for slug in cards.slugs()
-        if preset in cards.load(slug).presets
-    ]
+def entries(preset: str = PRESET, slugs: Iterable[str] = ()) -> list[Entry]:
+    """Return these chapters, or all that have the preset, those without a record first.
+
+    Raises:
+        InputError: an unknown chapter, or one that lacks the preset.
+    """
+    chosen = [cards.load(slug) for slug in slugs or cards.slugs()]
+    lacking = [card for card in chosen if preset not in card.order]
+    if lacking and (slugs or len(lacking) == len(chosen)):
+        have = dict.fromkeys(name for card in lacking for name in card.order)
+        raise unknown(f"preset of {lacking[0].slug if slugs else 'the book'}", preset, have)
+    found = [Entry(card.slug, preset, results.recorded(card.slug, preset)) for card in chosen if preset in card.order]
     return sorted(found, key=lambda entry: entry.recorded is not None)
 
 

@@ -135,7 +135,7 @@ def _complex(w):
 
 def _symbols(w, fourier: np.ndarray):
     """(frequencies, channels, features)."""
-    flat = jnp.asarray(fourier, _complex(w)) @ w.reshape(fourier.shape[1], -1)
+    flat = jnp.asarray(fourier, _complex(w)) @ w.reshape(fourier.shape[1], -1).astype(_complex(w))
     return flat.reshape(len(fourier), *w.shape[2:])
 
 

@@ -32,10 +32,10 @@ def layer_names(model: nnx.Module) -> list[str]:
         ['layers.0', 'layers.1', 'layers.2']
     """
     names = []
-    for path, module in nnx.iter_modules(model):
+    for path, module in nnx.iter_graph(model):
         if isinstance(module, nnx.List):
             names += [(*path, place) for place, part in enumerate(module) if _is_function(part)]
-        elif path:
+        elif path and isinstance(module, nnx.Module):
             names.append(path)
     return [".".join(map(str, path)) for path in sorted(names, key=lambda path: [str(part).zfill(6) for part in path])]
 
