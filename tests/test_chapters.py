@@ -123,6 +123,14 @@ def test_the_stored_outputs_and_the_recorded_quick_run_are_one(slug):
     assert stored == kept.model_copy(update={"attempt": 1, "attempts": [], "seeds_reused": None, "series": {}})
 
 
+def test_numbers_before_a_list_are_written_as_they_stand():
+    # An ambiguous pattern would try every way of splitting the digits, and never end.
+    numbers = {f"parameter_{k}": 1234567890 for k in range(20)} | {"widths": [16, 256], "sign": -0.5}
+    notebook = nbformat.v4.new_notebook(metadata={"numbers": numbers})
+    assert json.loads(runner.text_of(notebook))["metadata"]["numbers"] == numbers
+    assert '"widths": [16, 256]' in runner.text_of(notebook)
+
+
 LARGEST = 400_000  # bytes of the file of a notebook
 
 
