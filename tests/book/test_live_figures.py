@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from reading import CARDS, path
+from reading import EVERY, path
 
 from deepphenomena import mean_field
 from deepphenomena.book import cards, live_figures, results
@@ -17,7 +17,7 @@ from deepphenomena.figures import _palette
 from deepphenomena.runtime import statistics
 from deepphenomena.runtime.errors import InputError
 
-FIGURES = {card.slug: words for card in CARDS if (words := live_figures.words(card.slug))}
+FIGURES = {card.slug: words for card in EVERY if (words := live_figures.words(card.slug))}
 RECORDED = {slug: words for slug, words in FIGURES.items() if words.data}
 each_figure = pytest.mark.parametrize("slug", FIGURES)
 each_recorded = pytest.mark.parametrize("slug", RECORDED)
@@ -237,7 +237,7 @@ def test_the_two_worlds_are_the_recorded_ones(opened):
 def test_the_frozen_layers_cost_what_was_recorded(opened):
     page = opened("maml_anil")
     for stage in ("untrained", "after a third", "at the end"):
-        page.get_by_label(stage).check()
+        page.get_by_role("radio", name=stage).check()
         for at, frozen in enumerate(["nothing", "1-3", "1-4", "head"]):
             slide(page, "Frozen layers", at)
             found = numbers(said(page).partition("new tasks")[2])

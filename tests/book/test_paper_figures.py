@@ -45,4 +45,7 @@ def test_a_section_that_measures_nothing_names_nothing():
 def test_most_figures_of_a_chapter_stand_beside_one_of_the_paper(card, page, address):
     page.goto(f"{address}/{path(card)}")
     described = page.locator("figcaption", has_text="In the paper, ").count()
-    assert described >= page.locator("figcaption").count() / 2
+    seen = any(item.item.startswith(("Figure", "Table")) and item.claims for item in card.coverage.items)
+    assert described >= (page.locator("figcaption").count() / 2 if seen else 1), (
+        "of a paper whose figures were seen, most"
+    )

