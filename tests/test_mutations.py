@@ -7,6 +7,7 @@ or with ALL=1.
 
 import ast
 import os
+import re
 
 import nbformat
 import papermill
@@ -72,6 +73,29 @@ def broken(notebook, mutation: Mutation):
         assert places, f"no cell defines '{name}'"
         notebook.cells.insert(places[0] + 1, nbformat.v4.new_code_cell(code))
     return notebook
+
+
+def read_through_functions(source: str, name: str) -> set[str]:
+    """The name, and the functions of a cell that read it when they are called."""
+    functions = {one.name: ast.unparse(one) for one in ast.parse(source).body if isinstance(one, ast.FunctionDef)}
+    found = {name}
+    while more := {
+        function
+        for function, code in functions.items()
+        if function not in found and any(re.search(rf"\b{one}\b", code) for one in found)
+    }:
+        found |= more
+    return found
+
+
+@pytest.mark.parametrize(("slug", "mutation"), EVERY)
+def test_a_mutation_changes_what_a_later_cell_reads(slug, mutation):
+    cells = nbformat.read(runner.notebook_path(slug), as_version=4).cells
+    for name in mutation.redefine:
+        first = min(k for k, cell in enumerate(cells) if name in defined_in(cell))
+        names = "|".join(read_through_functions(cells[first].source, name))
+        later = (cell.source for cell in cells[first + 1 :] if cell.cell_type == "code")
+        assert any(re.search(rf"\b({names})\b", source) for source in later), f"only its own cell reads '{name}'"
 
 
 @pytest.mark.parametrize("slug", cards.slugs())
