@@ -29,7 +29,7 @@ reproduce: $(READY) stage ## re-run every chapter at quick scale, build the book
 	@echo "Open file://$(CURDIR)/$(STAGE)/_build/html/index.html"
 
 test: $(READY) browser lint ## everything that CI runs: lint, library, changed chapters (ALL=1: every one), the book in a browser
-	$(BIN)/pytest -q -n 2 --dist loadgroup --durations=20 --hypothesis-profile=ci --doctest-modules lib tests # the same examples at every run; plain pytest tries new ones
+	$(BIN)/pytest -q -n 2 --dist loadgroup --max-worker-restart=0 --durations=20 --hypothesis-profile=ci --doctest-modules lib tests # the same examples at every run; plain pytest tries new ones
 	$(BIN)/python tests/rerun.py $(if $(ALL),--all) # chapters whose fingerprint changed, against their stored outputs
 
 test-versions: $(READY) ## the library's tests and every smoke run at the lowest and the newest allowed versions (slow)

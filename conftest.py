@@ -27,6 +27,17 @@ BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 jaxtyping.install_import_hook([f"deepphenomena.{name}" for name in CHECKED], BEARTYPE)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _release_compiled_programs():
+    """Drop the compiled programs of each module at its end.
+
+    Every program maps some memory, and Linux allows a process 65,530 maps: a worker that kept the programs of all
+    tests would die of a segmentation fault near the end.
+    """
+    yield
+    importlib.import_module("jax").clear_caches()
+
+
 @pytest.fixture
 def unchecked_types():
     """Switch the checks off, for a test of the errors that the library itself raises."""
