@@ -27,26 +27,29 @@ def test_a_linear_map_labels_inputs_in_at_most_twice_as_many_ways_on_a_great_cir
     assert trajectories.labellings((np.cos(t) * one + np.sin(t) * other) @ inputs.T) == 2 * 15
 
 
+ACTIVATIONS = {(0.0,): lambda h: np.maximum(h, 0), (-1.0, 1.0): lambda h: np.clip(h, -1, 1)}
+
+
+@pytest.mark.parametrize("edges", ACTIVATIONS)
 @pytest.mark.parametrize("seed", range(4))
-def test_breaks_of_a_relu_network_agree_with_dense_sampling(seed):
+def test_breaks_along_a_polygon_agree_with_dense_sampling(seed, edges):
     rng = np.random.default_rng(seed)
     widths = [5, 12, 9, 7]
     weights = [rng.standard_normal((n, m)) / m**0.5 * 2**0.5 for m, n in itertools.pairwise(widths)]
     biases = [0.2 * rng.standard_normal(n) for n in widths[1:]]
-    start, end = 3 * rng.standard_normal((2, 5))
-    t = np.linspace(0, 1, 200_001)[:, None]
-    x, found = start + t * (end - start), trajectories.relu_breaks(weights, biases, start, end)
-    patterns = []
+    corners = 3 * rng.standard_normal((3, 5))
+    t = np.linspace(0, 2, 400_001)
+    x = np.stack([np.interp(t, range(3), of) for of in corners.T], axis=1)
+    found, patterns = trajectories.breaks(weights, biases, corners, edges=edges), []
     for kernel, bias, breaks in zip(weights, biases, found, strict=True):
         h = x @ kernel.T + bias
-        patterns.append(h > 0)
-        assert len(breaks) == int(jnp.sum(trajectories.transitions(jnp.asarray(h))))
+        patterns.append(sum((h > edge).astype(int) for edge in edges))
+        assert len(breaks) == int(jnp.sum(trajectories.transitions(jnp.asarray(h), edges)))
         changes = np.nonzero((patterns[-1][1:] != patterns[-1][:-1]).any(1))[0]
-        np.testing.assert_allclose(np.unique(np.searchsorted(t[:, 0], breaks) - 1), changes)
-        x = np.maximum(h, 0)
+        np.testing.assert_allclose(np.unique(np.searchsorted(t, breaks) - 1), changes)
+        x = ACTIVATIONS[edges](h)
     pattern = np.hstack(patterns)
-    met = 1 + (pattern[1:] != pattern[:-1]).any(1).sum()
-    assert met == 1 + sum(map(len, found))
+    assert (pattern[1:] != pattern[:-1]).any(1).sum() == sum(map(len, found))
 
 
 def test_transitions_of_a_random_curve_follow_crofton():

@@ -55,41 +55,46 @@ def labellings(signs: Array) -> int:
     return len(np.unique(labels @ (1 << np.arange(labels.shape[1], dtype=np.int64))))
 
 
-def relu_breaks(
+def breaks(
     weights: Sequence[Float[np.ndarray, "_ _"]],
     biases: Sequence[Float[np.ndarray, " _"]],
-    start: Float[np.ndarray, " inputs"],
-    end: Float[np.ndarray, " inputs"],
+    corners: Float[np.ndarray, "corners inputs"],
+    *,
+    edges: Sequence[float] = (0.0,),
 ) -> list[Float[np.ndarray, " _"]]:
-    """Find where units of a ReLU network turn on or off along a line, exactly but for rounding, layer by layer.
+    """Find where units change their linear region along a polygon of inputs, exactly but for rounding, layer by layer.
 
     Between two breaks all earlier layers are linear, so the pre-activations of a layer at the breaks below it say
-    everything. The number of activation patterns that the line meets is one more than the number of breaks.
+    everything. A curve that never comes back to a pattern meets one more activation pattern than there are breaks.
 
     Args:
         weights, biases: of the layers, from the first; `h = W x + b`, in double precision.
-        start, end: the ends of the line, where t is 0 and 1.
+        corners: of the polygon. Corner k is at t = k.
+        edges: where the regions of the activation meet, ascending: (0,) is ReLU, (−1, 1) is hard tanh. The activation
+            is constant below the first edge, is constant above the second, and has slope 1 elsewhere.
 
     Returns:
-        For each layer the sorted values of t where one of its units changes.
+        For each layer the sorted values of t where one of its units changes its region.
 
     Example:
         >>> layers = [np.array([[1.0], [1.0]])], [np.array([-0.5, -2.0])]
-        >>> [t.tolist() for t in trajectories.relu_breaks(*layers, np.zeros(1), np.ones(1))]
+        >>> [t.tolist() for t in trajectories.breaks(*layers, np.array([[0.0], [1.0]]))]
         [[0.5]]
     """
-    t, x = np.array([0.0, 1.0]), np.stack([start, end])
+    t, x = np.arange(len(corners), dtype=float), corners
     found = []
     for kernel, bias in zip(weights, biases, strict=True):
         h = x @ kernel.T + bias
-        piece, unit = np.nonzero((h[:-1] > 0) != (h[1:] > 0))
-        low, high = h[piece, unit], h[piece + 1, unit]
-        share = low / (low - high)
-        new = t[piece] + share * (t[piece + 1] - t[piece])
-        between = h[piece] + share[:, None] * (h[piece + 1] - h[piece])
-        between[np.arange(len(unit)), unit] = 0.0
-        order = np.argsort(np.concatenate([t, new]), kind="stable")
-        t, h = np.concatenate([t, new])[order], np.concatenate([h, between])[order]
-        x = np.maximum(h, 0)
-        found.append(np.sort(new))
+        times, rows = [], []
+        for edge in edges:
+            piece, unit = np.nonzero((h[:-1] > edge) != (h[1:] > edge))
+            low, high = h[piece, unit], h[piece + 1, unit]
+            share = (edge - low) / (high - low)
+            times.append(t[piece] + share * (t[piece + 1] - t[piece]))
+            rows.append(h[piece] + share[:, None] * (h[piece + 1] - h[piece]))
+            rows[-1][np.arange(len(unit)), unit] = edge
+        order = np.argsort(np.concatenate([t, *times]), kind="stable")
+        t, h = np.concatenate([t, *times])[order], np.concatenate([h, *rows])[order]
+        x = np.clip(h, edges[0], edges[1] if len(edges) > 1 else None)
+        found.append(np.sort(np.concatenate(times)))
     return found
