@@ -27,6 +27,19 @@ def test_a_linear_map_labels_inputs_in_at_most_twice_as_many_ways_on_a_great_cir
     assert trajectories.labellings((np.cos(t) * one + np.sin(t) * other) @ inputs.T) == 2 * 15
 
 
+def test_labellings_between_steps_are_those_of_a_much_denser_sweep():
+    rng = np.random.default_rng(0)
+    waves = rng.standard_normal((2, 12, 9))
+
+    def outputs(steps):
+        t = np.arange(steps)[:, None, None] * 2 * np.pi / steps * np.arange(1, 13)[:, None]
+        return (np.cos(t) * waves[0] + np.sin(t) * waves[1]).sum(1)
+
+    dense = trajectories.labellings(outputs(400_000))
+    assert trajectories.labellings(outputs(800)) < dense
+    assert trajectories.passed_labellings(outputs(800)) == dense
+
+
 ACTIVATIONS = {(0.0,): lambda h: np.maximum(h, 0), (-1.0, 1.0): lambda h: np.clip(h, -1, 1)}
 
 
