@@ -56,6 +56,14 @@ def test_every_claim_and_check_is_measured_in_a_cell_that_a_page_can_link_to(slu
     assert measured == {one.id for one in cards.load(slug).measured}
 
 
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_recorded_reference_is_a_number(slug):
+    found = [results.recorded(slug, preset) for preset in cards.load(slug).order]
+    outcomes = [(record.preset, one) for record in found if record for one in record.outcomes if one.reference]
+    wrong = [(preset, one.id) for preset, one in outcomes if one.reference.estimate.mean is None]
+    assert wrong == []
+
+
 def code_lines(cell):
     """Lines of a cell that are neither blank nor a comment."""
     return [line for line in cell.source.splitlines() if line.strip() and not line.strip().startswith("#")]
