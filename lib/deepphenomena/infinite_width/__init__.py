@@ -15,10 +15,10 @@ from deepphenomena.infinite_width.convolutional import convolutional_kernel_matr
 from deepphenomena.infinite_width.duals import dual, leaky_relu
 from deepphenomena.infinite_width.empirical import empirical_kernel, linearized, monte_carlo_kernel
 from deepphenomena.infinite_width.fully_connected import KernelMatrices, kernel_matrix
+from deepphenomena.infinite_width.gaussian_process import Regression, predict, regression
 from deepphenomena.infinite_width.layers import activation, flatten, identity, layer_norm, pool
 from deepphenomena.infinite_width.network import Network, residual, serial
 from deepphenomena.infinite_width.reference import convolutional_kernel_matrix_reference, kernel_matrix_reference
-from deepphenomena.infinite_width.regression import Regression, predict, regression
 from deepphenomena.infinite_width.training_time import Ensemble, largest_learning_rate, trained
 from deepphenomena.infinite_width.weights import conv, dense
 

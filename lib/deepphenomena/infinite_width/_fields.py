@@ -6,9 +6,11 @@ A field holds a number for each pair of pixels that a network needs, then the sa
     DIAGONAL   (height, width, n1, n2)               equal pixels of both inputs
     PAIRS      (height, height', width, width', n1, n2)   every pixel of one with every pixel of the other
 
-The same holds for an input with itself, with one axis of samples in the place of two.
+The same holds for an input with itself, with one axis of samples in the place of two. A scalar is a field that is the
+same everywhere, as the tangent kernel at the inputs is: it costs nothing to average.
 """
 
+from jax import lax
 from jax import numpy as jnp
 
 from deepphenomena.runtime.arrays import Array
@@ -35,7 +37,12 @@ def squares(x: Array, kind: str) -> Array:
 
 def diagonal(field: Array, kind: str) -> Array:
     """Return the entries of equal pixels."""
-    return jnp.einsum("hhww...->hw...", field) if kind == PAIRS else field
+    return jnp.einsum("hhww...->hw...", field) if kind == PAIRS and field.ndim else field
+
+
+def mean(field: Array, axes: tuple[int, ...]) -> Array:
+    """Average over axes of pixels."""
+    return field.mean(axes) if field.ndim else field
 
 
 def of_pair(one: Array, other: Array, kind: str) -> tuple[Array, Array]:
@@ -52,6 +59,8 @@ def of_itself(side: Array, kind: str) -> tuple[Array, Array]:
 
 def windows(field: Array, kind: str, size: int, stride: int, padding: str, *, apart: bool = False) -> Array:
     """Average over windows of pixels that move along both inputs together, or `apart`, along each by itself."""
+    if not field.ndim:
+        return field
     for axes in _AXES[kind]:
         for together in [(axis,) for axis in axes] if apart else [axes]:
             field = _window(field, together, size, stride, padding)
@@ -62,7 +71,9 @@ def _window(field: Array, axes: tuple[int, ...], taps: int, stride: int, padding
     pixels = field.shape[axes[0]]
     before, after = edges(pixels, taps, stride, padding)
     frame = [(before, after) if axis in axes else (0, 0) for axis in range(field.ndim)]
-    wide = jnp.pad(field, frame, mode="wrap" if padding == "CIRCULAR" else "constant")
+    # The barriers make field and frame lie in memory: fused into its readers, each would be computed for every tap.
+    wide = jnp.pad(lax.optimization_barrier(field), frame, mode="wrap" if padding == "CIRCULAR" else "constant")
+    wide = lax.optimization_barrier(wide)
     count = (pixels + before + after - taps) // stride + 1
 
     def shifted(tap: int) -> Array:

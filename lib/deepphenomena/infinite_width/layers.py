@@ -21,8 +21,8 @@ def activation(phi: Activation) -> Network:
             function, or what `leaky_relu` returns.
 
     Example:
-        >>> infinite_width.activation(jax.nn.softplus).apply((), jnp.zeros(1)).round(3).tolist()
-        [0.693]
+        >>> infinite_width.activation(jnp.sign).apply((), jnp.array([-2.0, 0.5])).tolist()
+        [-1.0, 1.0]
     """
     entry = dual(phi)
 
@@ -99,7 +99,8 @@ def flatten() -> Network:
             return state
         nngp, ntk = (_fields.diagonal(of, state.kind) for of in (state.nngp, state.ntk))
         pixels = nngp.shape[0] * nngp.shape[1]
-        return State(nngp.mean((0, 1)), ntk.mean((0, 1)), _fields.FLAT, state.features * pixels, state.gaussian)
+        means = (_fields.mean(of, (0, 1)) for of in (nngp, ntk))
+        return State(*means, _fields.FLAT, state.features * pixels, state.gaussian)
 
     def init(_, shape):
         return (math.prod(shape),), ()
@@ -142,7 +143,7 @@ def pool(size: int | None = None, *, stride: int | None = None) -> Network:
             raise InputError("pool on inputs without pixels: give images, and pool before flatten()")
         fields = state.nngp, state.ntk
         if size is None:
-            return State(*(of.mean((0, 1, 2, 3)) for of in fields), _fields.FLAT, *state[3:])
+            return State(*(_fields.mean(of, (0, 1, 2, 3)) for of in fields), _fields.FLAT, *state[3:])
         nngp, ntk = (_fields.windows(of, state.kind, size, stride, "VALID", apart=True) for of in fields)
         return state._replace(nngp=nngp, ntk=ntk)
 

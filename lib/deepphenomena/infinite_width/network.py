@@ -23,7 +23,7 @@ class State(NamedTuple):
     Attributes:
         nngp, ntk: fields of covariances and of the tangent kernel.
         kind: the pixels of these fields; see `_fields`.
-        features: the number of channels of the finite network there; a flattened image counts its pixels.
+        features: the number of channels of the finite network there. A flattened image counts its pixels.
         gaussian: whether the limit is Gaussian there, as it is after weights and not after an activation.
     """
 
@@ -113,7 +113,7 @@ def _plan(steps: tuple[str, ...], images: bool) -> _Plan:
 
 
 def _start(x: Array, field: Array, kind: str) -> State:
-    return State(field, jnp.zeros_like(field), kind, x.shape[-1], gaussian=False)
+    return State(field, jnp.zeros((), field.dtype), kind, x.shape[-1], gaussian=False)
 
 
 # The functions of a network are new objects for each network, and so is what is compiled for it.
@@ -122,11 +122,13 @@ def _matrices(network: Network, plan: _Plan, tile: int | None, x1: Array, x2: Ar
     (one, diagonal), (other, _) = (_side(network, plan, x) for x in (x1, x2))
 
     def of_tile(one, other):
+        # Read from its own memory, a layer's side is one contiguous load for a row of the tile.
         sides = [jax.tree.map(lambda side: jnp.moveaxis(side, 0, -1), of.sides) for of in (one, other)]
+        sides = jax.lax.optimization_barrier(sides)
         state = network.pair(_start(one.x, _fields.products(one.x, other.x, plan.kind), plan.kind), *sides)
         if state.kind != _fields.FLAT:
             raise InputError("a network whose outputs are images has no kernel matrix: add flatten() or pool()")
-        return jnp.stack([state.nngp, state.ntk])
+        return jnp.stack(_whole(state))
 
     cpu, elsewhere = {_fields.FLAT: (256, 4096), _fields.DIAGONAL: (32, 128), _fields.PAIRS: (1, 1)}[plan.kind]
     return from_tiles(
@@ -143,13 +145,17 @@ def _side(network: Network, plan: _Plan, x: Array | None) -> tuple[_Side | None,
         state, sides = network.alone(_start(x, _fields.squares(x, plan.alone), plan.alone))
         sides = jax.tree.map(lambda side: jnp.moveaxis(side, -1, 0), sides)
         known = state is not None and state.kind == _fields.FLAT
-        return sides, jnp.stack([state.nngp, state.ntk], axis=1) if known else None
+        return sides, jnp.stack(_whole(state), axis=1) if known else None
 
     if plan.alone == _fields.PAIRS:  # one input at a time: its pairs of pixels fill a cache by themselves
         sides, last = jax.tree.map(lambda leaf: leaf[:, 0], jax.lax.map(of, x[:, None]))
     else:
         sides, last = of(x)
     return _Side(x, sides), None if last is None else last.T
+
+
+def _whole(state: State) -> tuple[Array, Array]:
+    return state.nngp, jnp.broadcast_to(state.ntk, state.nngp.shape)
 
 
 def serial(*layers: Network) -> Network:
