@@ -48,7 +48,7 @@ def regression(kernel: Float[Array, "n n"], targets: Float[Array, "n outputs"], 
 
     Example:
         >>> found = infinite_width.regression(jnp.eye(2) + 1, jnp.array([[1.0], [0.0]]))
-        >>> np.asarray(found.weights[:, 0]).round(4).tolist(), round(float(found.log_marginal_likelihood), 4)
+        >>> np.asarray(found.weights[:, 0], float).round(4).tolist(), round(float(found.log_marginal_likelihood), 4)
         ([0.6667, -0.3333], -2.7205)
     """
     numbers.check_variance("noise", noise)
