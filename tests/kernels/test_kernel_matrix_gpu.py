@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from deepphenomena.infinite_width import dense, kernel_matrix, kernel_matrix_reference
+from deepphenomena.infinite_width import fully_connected, kernel_matrix, kernel_matrix_reference
 from deepphenomena.infinite_width._gpu import FEATURES, TILE, matrices_on_gpu
 
 
@@ -24,12 +24,12 @@ def inputs(seed, samples, features=5):
 
 def fused(x1, x2, *, depth, activation, weight_variance, bias_variance):
     """As `kernel_matrix` calls it for a GPU."""
-    prior, phi = dense.Prior(weight_variance, bias_variance), dense.CLOSED_FORMS[activation]
+    prior, phi = fully_connected.Prior(weight_variance, bias_variance), fully_connected.CLOSED_FORMS[activation]
 
     def known(x):
-        return dense._Inputs(x, *dense.climb(phi, prior, depth, dense._squares(x)))
+        return fully_connected._Inputs(x, *fully_connected.climb(phi, prior, depth, fully_connected._squares(x)))
 
-    return dense._fused(activation, known(x1), None if x2 is None else known(x2), prior)
+    return fully_connected._fused(activation, known(x1), None if x2 is None else known(x2), prior)
 
 
 @settings(max_examples=5, deadline=None)

@@ -13,17 +13,14 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from deepphenomena.infinite_width._tiles import Prior
 from deepphenomena.runtime import numbers
 from deepphenomena.runtime.errors import InputError
 
 _FEW = 2**22  # passes of one pair of inputs through a layer, some tenths of a second in float64
 
 
-def checked_inputs(x1: Any, x2: Any, prior: Prior) -> tuple[jax.Array, jax.Array | None]:
+def checked_inputs(x1: Any, x2: Any) -> tuple[jax.Array, jax.Array | None]:
     """Return both sides as arrays of one floating-point type. Raise InputError for what is no number or not there."""
-    numbers.check_variance("weight_variance", prior.weight)
-    numbers.check_variance("bias_variance", prior.bias)
     one, other = (None if x is None else numbers.floats("inputs of a kernel matrix", x) for x in (x1, x2))
     for side in (one, other):
         if side is not None and 0 in side.shape:
@@ -34,13 +31,13 @@ def checked_inputs(x1: Any, x2: Any, prior: Prior) -> tuple[jax.Array, jax.Array
     return one.astype(dtype), other.astype(dtype)
 
 
-def in_float64(matrices: Callable, x1: jax.Array, x2: jax.Array | None, prior: Prior, *, passes: int) -> tuple:
-    """Return matrices(x1, x2, prior), computed in float64 and rounded if that is possible and soon done."""
+def in_float64(matrices: Callable, x1: jax.Array, x2: jax.Array | None, *variances: Any, passes: int) -> tuple:
+    """Return matrices(x1, x2, *variances), computed in float64 and rounded if that is possible and soon done."""
     number = passes * len(x1) * len(x1 if x2 is None else x2)
-    everything = (x1, x2, *prior)
+    everything = (x1, x2, *variances)
     if x1.dtype == jnp.float64 or number > _FEW or not numbers.known(*everything) or jax.default_backend() != "cpu":
-        return matrices(x1, x2, prior)
+        return matrices(*everything)
     with jax.enable_x64(True):
         wide = [None if value is None else jnp.asarray(np.asarray(value, np.float64)) for value in everything]
-        computed = [np.asarray(matrix) for matrix in matrices(*wide[:2], Prior(*wide[2:]))]
+        computed = [np.asarray(matrix) for matrix in matrices(*wide)]
     return tuple(jnp.asarray(matrix, x1.dtype) for matrix in computed)

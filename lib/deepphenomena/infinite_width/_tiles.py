@@ -15,6 +15,7 @@ from jax import numpy as jnp
 from jaxtyping import Float
 
 from deepphenomena.mean_field.activations import ACTIVATIONS, Nonlinearity
+from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
 
 UNROLLED = 8  # layers evaluated in registers before a tile is written
@@ -28,6 +29,13 @@ class Prior(NamedTuple):
 
     weight: Float[Array, ""] | float
     bias: Float[Array, ""] | float
+
+    @classmethod
+    def checked(cls, weight_variance, bias_variance) -> "Prior":
+        """Return the prior. Raise InputError for a variance that is negative, infinite or NaN."""
+        numbers.check_variance("weight_variance", weight_variance)
+        numbers.check_variance("bias_variance", bias_variance)
+        return cls(weight_variance, bias_variance)
 
     def affine(self, activations, tangents):
         """Through a layer of weights: K = σ_w² N + σ_b², Θ = K + σ_w² T."""

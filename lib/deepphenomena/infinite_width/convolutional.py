@@ -17,7 +17,7 @@ from deepphenomena.infinite_width._tiles import (
     through,
     through_layers,
 )
-from deepphenomena.infinite_width.dense import KernelMatrices, check_kernel
+from deepphenomena.infinite_width.fully_connected import KernelMatrices, check_kernel
 from deepphenomena.runtime import numbers
 from deepphenomena.runtime.arrays import Array
 from deepphenomena.runtime.errors import InputError, unknown
@@ -71,12 +71,13 @@ def convolutional_kernel_matrix(
     """
     depth, tile = check_kernel(depth, activation, tile)
     kernel_size = numbers.whole("kernel_size", kernel_size)
-    prior, phi = Prior(weight_variance, bias_variance), CLOSED_FORMS[activation]
-    x1, x2 = checked_inputs(x1, x2, prior)
+    prior, phi = Prior.checked(weight_variance, bias_variance), CLOSED_FORMS[activation]
+    x1, x2 = checked_inputs(x1, x2)
     _check(x1, x2, readout, kernel_size, padding)
     window = _Window(kernel_size, padding)
 
-    def matrices(x1, x2, prior):
+    def matrices(x1, x2, *variances):
+        prior = Prior(*variances)
         one, other = (None if x is None else _images(phi, prior, depth, x, window) for x in (x1, x2))
         if readout == "pool":
             # One pair at a time: the pairs of its pixels fill a cache by themselves.
@@ -88,7 +89,7 @@ def convolutional_kernel_matrix(
 
     pixels = x1.shape[1] * x1.shape[2]
     passes = (depth + 1) * kernel_size**2 * (pixels**2 if readout == "pool" else pixels)
-    return KernelMatrices(*in_float64(matrices, x1, x2, prior, passes=passes))
+    return KernelMatrices(*in_float64(matrices, x1, x2, *prior, passes=passes))
 
 
 class _Images(NamedTuple):

@@ -18,6 +18,8 @@ WORKLOADS = {
     "NNGP + NTK, fully connected": Workload("infinite_width.DENSE", _TANGENTS, must=1.2),
     "NNGP + NTK, flatten": Workload("infinite_width.FLATTEN", _TANGENTS, must=2.0),
     "NNGP + NTK, pooled": Workload("infinite_width.POOL", _TANGENTS, must=10.0),
+    "NNGP + NTK, residual blocks": Workload("infinite_width.RESIDUAL", _TANGENTS, must=2.0),
+    "NNGP + NTK, local pooling": Workload("infinite_width.LOCAL", _TANGENTS, must=2.0),
     "CCA": Workload("similarity.CCA", ("NumPy, SVD",), must=3.0),
     "CKA": Workload("similarity.CKA", ("NumPy, n x n Gram",), must=25.0),
     "CKA of a stream": Workload(

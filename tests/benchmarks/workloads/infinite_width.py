@@ -1,4 +1,5 @@
-"""NNGP and NTK together, of three hidden ReLU layers: fully connected, convolutional, pooled; against neural-tangents.
+"""NNGP and NTK together, against neural-tangents: three hidden ReLU layers, fully connected, convolutional or pooled,
+and two networks that only layers put together can describe, with residual blocks and with local pooling.
 
 neural-tangents does not import with the JAX of this library; give the Python of an environment that has it:
 `--interpreter neural-tangents=PATH`.
@@ -38,9 +39,28 @@ def _library(name, inputs, **options):
     return setup
 
 
+def _network(layers, inputs):
+    """The same through layers that are put together."""
+
+    def setup():
+        return _run(infinite_width.serial(*layers, infinite_width.dense(1, **VARIANCES)).kernel, inputs())
+
+    return setup
+
+
+CONV, RELU = infinite_width.conv(1, padding="CIRCULAR", **VARIANCES), infinite_width.activation("relu")
+BLOCK = infinite_width.residual(infinite_width.identity(), infinite_width.serial(RELU, CONV, RELU, CONV))
+
+
 def _forms(name, inputs, peer, readout=None):
     options = {} if readout is None else {"readout": readout}
-    forms = {"ours": _library(name, inputs, **options), "neural-tangents": f"tangents.{peer}"}
+    layer = infinite_width.dense(1, **VARIANCES) if readout is None else CONV
+    middle = [] if readout is None else [getattr(infinite_width, readout)()]
+    forms = {
+        "ours": _library(name, inputs, **options),
+        "ours, as a network": _network([*[layer, RELU] * 3, *middle], inputs),
+        "neural-tangents": f"tangents.{peer}",
+    }
     if readout != "flatten":  # there the plain recursion, on all pairs of pixels, needs tens of gigabytes
         forms["naive JAX"] = _library(f"{name}_reference", inputs, **options)
     return forms
@@ -49,3 +69,11 @@ def _forms(name, inputs, peer, readout=None):
 DENSE = _forms("kernel_matrix", _dense, "dense")
 FLATTEN = _forms("convolutional_kernel_matrix", _images, "flatten", readout="flatten")
 POOL = _forms("convolutional_kernel_matrix", _few_images, "pool", readout="pool")
+RESIDUAL = {
+    "ours": _network([CONV, BLOCK, BLOCK, RELU, infinite_width.flatten()], _images),
+    "neural-tangents": "tangents.residual",
+}
+LOCAL = {
+    "ours": _network([CONV, RELU, infinite_width.pool(2), CONV, RELU, infinite_width.flatten()], _few_images),
+    "neural-tangents": "tangents.local",
+}

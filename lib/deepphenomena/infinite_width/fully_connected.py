@@ -73,13 +73,14 @@ def kernel_matrix(
                [0.318, 2.   ]])
     """
     depth, tile = check_kernel(depth, activation, tile)
-    prior, phi = Prior(weight_variance, bias_variance), CLOSED_FORMS[activation]
-    x1, x2 = checked_inputs(x1, x2, prior)
+    prior, phi = Prior.checked(weight_variance, bias_variance), CLOSED_FORMS[activation]
+    x1, x2 = checked_inputs(x1, x2)
     if x1.ndim != 2 or (x2 is not None and (x2.ndim != 2 or x2.shape[1] != x1.shape[1])):
         shapes = f"{x1.shape}" if x2 is None else f"{x1.shape} and {x2.shape}"
         raise InputError(f"inputs {shapes} of a kernel matrix: they must be (samples, features) with equal features.")
 
-    def matrices(x1, x2, prior):
+    def matrices(x1, x2, *variances):
+        prior = Prior(*variances)
         one, other = (None if x is None else _Inputs(x, *climb(phi, prior, depth, _squares(x))) for x in (x1, x2))
 
         def tiled(one, other):
@@ -91,7 +92,7 @@ def kernel_matrix(
         pallas = tile is None and depth > 0 and one.x.dtype == jnp.float32
         return lax.platform_dependent(one, other, **({"cuda": fused} if pallas else {}), default=tiled)
 
-    return KernelMatrices(*in_float64(matrices, x1, x2, prior, passes=depth + 1))
+    return KernelMatrices(*in_float64(matrices, x1, x2, *prior, passes=depth + 1))
 
 
 def _in_tiles(one, other, prior, phi, tile):
