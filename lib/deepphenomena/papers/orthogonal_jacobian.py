@@ -195,7 +195,7 @@ def best(trained: training.Trained, images: dict[str, Array], early: int) -> pd.
     moments = {"initial": 0, "early": early, "end": trained.recorded[-1]}
     trials = pd.DataFrame({name: trained.at("decades", step) for name, step in moments.items()})
     scores = trained.last("validation").unstack("trial").fillna(-np.inf)
-    taken = scores.idxmax(axis=1).rename("trial")
+    taken = scores.idxmax(axis=1).reindex(trials.index.droplevel("trial").unique()).rename("trial")
     rows = pd.MultiIndex.from_frame(taken.reset_index())
     places = trials.index.get_indexer(rows)
     test = [
