@@ -191,6 +191,11 @@ def test_the_trial_is_chosen_by_validation_accuracy_for_each_seed(validation, tr
     assert found[["initial", "early", "end"]].to_numpy().tolist() == [[k, k + 1, k + 2] for k in first]
 
 
+def test_the_accuracies_of_all_members_carry_their_labels():
+    found = small.accuracies(*handmade([0.5] * 4))
+    assert found.to_dict() == {(4, "deep", 0): 0, (4, "deep", 1): 100, (5, "deep", 0): 100, (5, "deep", 1): 0}
+
+
 def test_every_seed_has_its_own_test_images():
     parameters = DRAW(jax.random.key(0), 1.0, 0.0)
     images = {"x": jax.random.normal(jax.random.key(1), (200, 7)), "y": jnp.zeros(200, int)}

@@ -174,7 +174,7 @@ def accuracies(trained: training.Trained, images: dict[str, Array]) -> pd.Series
     """Return the test accuracy (%) of every member, on the test images that its seed draws."""
     each = [
         test_accuracy(nets.member(trained.parameters, k), images, seed)
-        for k, seed in enumerate(trained.members["seed"])
+        for k, seed in enumerate(trained.members["seed"].tolist())
     ]
     return trained.members.series(each)
 
@@ -192,7 +192,7 @@ def best(trained: training.Trained, images: dict[str, Array], early: int) -> pd.
     Returns:
         Indexed by seed and start, with the columns trial, initial, early, end and test.
     """
-    moments = {"initial": 0, "early": early, "end": trained.recorded[-1]}
+    moments = {"initial": 0, "early": early, "end": int(trained.recorded[-1])}
     trials = pd.DataFrame({name: trained.at("decades", step) for name, step in moments.items()})
     scores = trained.last("validation").unstack("trial").fillna(-np.inf)
     taken = scores.idxmax(axis=1).reindex(trials.index.droplevel("trial").unique()).rename("trial")
