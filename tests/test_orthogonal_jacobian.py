@@ -199,7 +199,7 @@ def test_the_accuracies_of_all_members_carry_their_labels():
 def test_every_seed_has_its_own_test_images():
     parameters = DRAW(jax.random.key(0), 1.0, 0.0)
     images = {"x": jax.random.normal(jax.random.key(1), (200, 7)), "y": jnp.zeros(200, int)}
-    found = [small.test_accuracy(parameters, images, seed) for seed in range(200)]
+    found = [small.resampled_accuracy(parameters, images, seed) for seed in range(200)]
     share = float(jnp.mean(jnp.argmax(small.outputs(parameters, images["x"]), 1) == 0))
     np.testing.assert_allclose(np.mean(found), 100 * share, atol=1.0)
     np.testing.assert_allclose(np.std(found), 100 * (share * (1 - share) / 200) ** 0.5, rtol=0.2)

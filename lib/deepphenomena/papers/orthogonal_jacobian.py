@@ -156,7 +156,7 @@ def parted(images: dict[str, Array], last: int) -> tuple[dict[str, Array], dict[
     return {name: of[:-last] for name, of in images.items()}, {name: of[-last:] for name, of in images.items()}
 
 
-def test_accuracy(parameters: Parameters, images: dict[str, Array], seed: int) -> float:
+def resampled_accuracy(parameters: Parameters, images: dict[str, Array], seed: int) -> float:
     """Return the accuracy (%) on as many images as there are, drawn with replacement by the seed.
 
     So the interval over seeds covers that other test images could have been collected.
@@ -173,7 +173,7 @@ def _accuracy(parameters, images):
 def accuracies(trained: training.Trained, images: dict[str, Array]) -> pd.Series:
     """Return the test accuracy (%) of every member, on the test images that its seed draws."""
     each = [
-        test_accuracy(nets.member(trained.parameters, k), images, seed)
+        resampled_accuracy(nets.member(trained.parameters, k), images, seed)
         for k, seed in enumerate(trained.members["seed"].tolist())
     ]
     return trained.members.series(each)
@@ -199,7 +199,7 @@ def best(trained: training.Trained, images: dict[str, Array], early: int) -> pd.
     rows = pd.MultiIndex.from_frame(taken.reset_index())
     places = trials.index.get_indexer(rows)
     test = [
-        test_accuracy(nets.member(trained.parameters, k), images, seed)
+        resampled_accuracy(nets.member(trained.parameters, k), images, seed)
         for k, seed in zip(places, taken.index.get_level_values("seed"), strict=True)
     ]
     return trials.iloc[places].assign(test=test).reset_index("trial")
