@@ -22,6 +22,10 @@ class Regression(NamedTuple):
         weights: (K + noise)⁻¹ y.
         factor: the Cholesky factor of K + noise, or None where conjugate gradients were used.
         log_marginal_likelihood: log p(y), in nats, summed over outputs; None without a factor.
+
+    Example:
+        >>> infinite_width.regression(jnp.eye(2), jnp.array([[1.0], [0.0]])).weights.tolist()
+        [[1.0], [0.0]]
     """
 
     weights: Float[Array, "n outputs"]

@@ -19,6 +19,11 @@ class Ensemble(NamedTuple):
     Attributes:
         mean: over the ensemble.
         covariance: of one output between test inputs; None if the kernel of the test inputs was not given.
+
+    Example:
+        >>> kernels = infinite_width.KernelMatrices(jnp.eye(1), jnp.eye(1))
+        >>> infinite_width.trained(kernels, kernels, jnp.array([[2.0]]), kernels)(None).covariance.tolist()
+        [[0.0]]
     """
 
     mean: Float[Array, "m outputs"]
