@@ -15,7 +15,7 @@ from deepphenomena.infinite_width._gpu import FEATURES, TILE, matrices_on_gpu
 
 @pytest.fixture
 def interpreted(monkeypatch):
-    monkeypatch.setattr(dense, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
+    monkeypatch.setattr(fully_connected, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
 
 
 def inputs(seed, samples, features=5):
@@ -49,7 +49,7 @@ def fused(x1, x2, *, depth, activation, weight_variance, bias_variance):
 def test_it_is_the_plain_recursion(n1, n2, features, network):
     x1, x2 = inputs(0, n1, features), None if n2 is None else inputs(1, n2, features)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dense, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
+        patch.setattr(fully_connected, "matrices_on_gpu", partial(matrices_on_gpu, interpret=True))
         ours = fused(x1, x2, **network)
     with jax.enable_x64(True):
         wide = (None if x is None else jnp.asarray(np.asarray(x), jnp.float64) for x in (x1, x2))
