@@ -63,11 +63,12 @@ def windows(field: Array, kind: str, size: int, stride: int, padding: str, *, ap
         return field
     for axes in _AXES[kind]:
         for together in [(axis,) for axis in axes] if apart else [axes]:
-            field = _window(field, together, size, stride, padding)
+            field = window(field, together, size, stride, padding)
     return field
 
 
-def _window(field: Array, axes: tuple[int, ...], taps: int, stride: int, padding: str) -> Array:
+def window(field: Array, axes: tuple[int, ...], taps: int, stride: int, padding: str) -> Array:
+    """Average over a window that moves along all axes together: for two, the mean of field[p + δ, p' + δ] over δ."""
     pixels = field.shape[axes[0]]
     before, after = edges(pixels, taps, stride, padding)
     frame = [(before, after) if axis in axes else (0, 0) for axis in range(field.ndim)]

@@ -7,6 +7,7 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Float, Real
 
+from deepphenomena.infinite_width import _fields
 from deepphenomena.infinite_width._inputs import checked_inputs, in_float64
 from deepphenomena.infinite_width._tiles import (
     CLOSED_FORMS,
@@ -107,19 +108,8 @@ class _Window(NamedTuple):
     padding: str
 
     def mean(self, field, *axes: int):
-        """Average over the window along the given axes: for two axes, the mean of field[p + δ, p' + δ] over δ."""
-        reach = self.size // 2
-        edges = [(reach, reach) if axis in axes else (0, 0) for axis in range(field.ndim)]
-        # The barriers make field and frame lie in memory: fused into its readers, each would be computed for every tap.
-        wide = jnp.pad(
-            lax.optimization_barrier(field), edges, mode="wrap" if self.padding == "CIRCULAR" else "constant"
-        )
-        wide = lax.optimization_barrier(wide)
-        shifted = [
-            wide[tuple(slice(s, s + n) if axis in axes else slice(None) for axis, n in enumerate(field.shape))]
-            for s in range(self.size)
-        ]
-        return sum(shifted) / self.size
+        """Average over the window along the given axes together."""
+        return _fields.window(field, axes, self.size, 1, self.padding)
 
 
 def _images(phi, prior, depth, x, window) -> _Images:

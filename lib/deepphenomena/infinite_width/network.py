@@ -168,7 +168,7 @@ def serial(*layers: Network) -> Network:
 
     def init(key, shape):
         parameters = []
-        for one, layer in zip(jax.random.split(key, max(len(layers), 1)), layers, strict=len(layers) > 0):
+        for one, layer in zip(jax.random.split(key, len(layers)), layers, strict=True):
             shape, own = layer.init(one, shape)
             parameters.append(own)
         return shape, parameters

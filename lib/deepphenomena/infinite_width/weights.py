@@ -9,6 +9,7 @@ from jax import numpy as jnp
 from jaxtyping import Float
 
 from deepphenomena.infinite_width import _fields
+from deepphenomena.infinite_width._tiles import Prior
 from deepphenomena.infinite_width.network import Network, State
 from deepphenomena.runtime import numbers, sampling
 from deepphenomena.runtime.arrays import Array
@@ -48,8 +49,7 @@ def dense(
         return (*shape[:-1], width), weights.draw(key, (shape[-1], width))
 
     def apply(parameters, x):
-        scale, shift = weights.scales(x.shape[-1])
-        return scale * x @ parameters["w"] + (shift * parameters["b"] if "b" in parameters else 0.0)
+        return weights.scaled(parameters, x @ parameters["w"], x.shape[-1])
 
     def through(state):
         return weights.through(state, state.nngp, state.ntk, state.features, width)
@@ -100,11 +100,10 @@ def conv(
         return (*counts, channels), weights.draw(key, (size, size, shape[-1], channels))
 
     def apply(parameters, x):
-        scale, shift = weights.scales(size**2 * x.shape[-1])
         frame = [(0, 0), *edges(x.shape[1:]), (0, 0)]
         wide = jnp.pad(x, frame, mode="wrap" if padding == "CIRCULAR" else "constant")
         y = lax.conv_general_dilated(wide, parameters["w"], (stride,) * 2, "VALID", dimension_numbers=_LAYOUT)
-        return scale * y + (shift * parameters["b"] if "b" in parameters else 0.0)
+        return weights.scaled(parameters, y, size**2 * x.shape[-1])
 
     def through(state):
         if state.kind == _fields.FLAT:
@@ -118,21 +117,19 @@ def conv(
 class _Weights(NamedTuple):
     """Weights and biases of a linear layer: how they are drawn, and what they do to a kernel."""
 
-    weight: Variance
-    bias: Variance
+    prior: Prior
     parameterization: str
 
     @classmethod
     def checked(cls, weight_variance: Variance, bias_variance: Variance, parameterization: str) -> "_Weights":
-        numbers.check_variance("weight_variance", weight_variance)
-        numbers.check_variance("bias_variance", bias_variance)
+        prior = Prior.checked(weight_variance, bias_variance)
         if parameterization not in PARAMETERIZATIONS:
             raise unknown("parameterization", parameterization, PARAMETERIZATIONS)
-        return cls(weight_variance, bias_variance, parameterization)
+        return cls(prior, parameterization)
 
     @property
     def biased(self) -> bool:
-        return not (numbers.known(self.bias) and self.bias == 0)
+        return not (numbers.known(self.prior.bias) and self.prior.bias == 0)
 
     def draw(self, key, shape):
         of_weights, of_bias = jax.random.split(key)
@@ -140,13 +137,16 @@ class _Weights(NamedTuple):
         parameters = {"w": scale * sampling.normal(of_weights, shape)}
         return parameters | ({"b": shift * sampling.normal(of_bias, shape[-1:])} if self.biased else {})
 
-    def scales(self, fan_in: int):
-        return self._deviations(fan_in) if self.parameterization == "ntk" else (1.0, 1.0)
+    def scaled(self, parameters, y, fan_in: int):
+        """Return the layer's outputs from the product y of its inputs and weights."""
+        scale, shift = self._deviations(fan_in) if self.parameterization == "ntk" else (1.0, 1.0)
+        return scale * y + (shift * parameters["b"] if "b" in parameters else 0.0)
 
     def _deviations(self, fan_in: int):
-        return jnp.sqrt(self.weight / fan_in), jnp.sqrt(self.bias)
+        return jnp.sqrt(self.prior.weight / fan_in), jnp.sqrt(self.prior.bias)
 
     def through(self, state: State, nngp, ntk, fan_in: int, width: int) -> State:
-        covariance = self.weight * nngp + self.bias
-        own = covariance if self.parameterization == "ntk" else fan_in * nngp + float(self.biased)
-        return State(covariance, own + self.weight * ntk, state.kind, width, gaussian=True)
+        covariance, tangent = self.prior.affine(nngp, ntk)
+        if self.parameterization == "standard":
+            tangent = fan_in * nngp + float(self.biased) + self.prior.weight * ntk
+        return State(covariance, tangent, state.kind, width, gaussian=True)
